@@ -1,0 +1,198 @@
+/* The check: is a gradient right?
+ *
+ * Compares, element by element, an analytic gradient (backprop, or formulas of your own) with
+ * GSL's adaptive finite differences, and gives each element one of five verdicts.
+ *
+ *   right       both agree within the measured error of the numeric value
+ *   wrong       they differ by more than that, and the gap does not move when the step shrinks
+ *   kink        a piecewise op changes side inside every usable stencil, shown by its branch
+ *               record; the analytic value lies between the one-sided slopes (outside: wrong)
+ *   vacuous     0 = 0 and y does not react at all: nothing was tested here
+ *   unresolved  the numeric value's own error is larger than the claim
+ *
+ * @example check
+ *     gpf_graph *g = gpf_graph_alloc();
+ *     gpf_node w = gpf_param(g, "w", gpf_shape1(4));
+ *     gpf_node f = gpf_sum(g, gpf_sin(g, w), GPF_ALL_AXES);
+ *     gpf_point *at = gpf_point_alloc(g, 0);
+ *     for (size_t i = 0; i < 4; i++)
+ *         gsl_vector_set(gpf_point_params(at), i, 0.31 * (double)(i + 1));
+ *     gpf_check *c = gpf_check_alloc(g, f, &w, NULL, 1, 0, 1, NULL);
+ *     gpf_check_options how = gpf_check_defaults();
+ *     assert(gpf_check_run(c, at, &how, NULL) == GSL_SUCCESS);
+ *     assert(gpf_check_outcome(c) == GPF_OUTCOME_RIGHT);
+ *     assert(gpf_check_tally(c, -1).count[GPF_RIGHT] == 4);
+ *     gpf_check_free(c);
+ *     gpf_point_free(at);
+ *     gpf_graph_free(g);
+ * @end
+ */
+#ifndef GPF_CHECK_H
+#define GPF_CHECK_H
+
+#include <gradproof/grad.h>
+#include <gradproof/plan.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef enum gpf_verdict {
+    GPF_RIGHT,
+    GPF_WRONG,
+    GPF_KINK,
+    GPF_VACUOUS,
+    GPF_UNRESOLVED,
+    GPF_N_VERDICTS
+} gpf_verdict;
+
+/* "right", "wrong", ... Static storage. */
+GPF_API const char *gpf_verdict_name(gpf_verdict v);
+
+/* Why a verdict was given, where there is more to say than the verdict itself. */
+typedef enum gpf_reason {
+    GPF_REASON_NONE,
+    GPF_REASON_FLAT_GAP,     /* wrong: the gap stays when the step shrinks */
+    GPF_REASON_NOT_FINITE,   /* wrong: the analytic value is NaN or infinite, the numeric is not;
+                                unresolved: y itself is not finite here */
+    GPF_REASON_OUTSIDE,      /* wrong: outside the one-sided slopes at a kink */
+    GPF_REASON_TIE,          /* wrong at a tie, but right just beside it: the rule is right, the
+                                derivative it chooses on the edge is not a slope of y */
+    GPF_REASON_BETWEEN,      /* kink: between the one-sided slopes */
+    GPF_REASON_NO_REACTION,  /* vacuous: y is bit for bit the same at every stencil point */
+    GPF_REASON_INDEPENDENT,  /* vacuous: the graph has no path from the element to y */
+    GPF_REASON_NOISE,        /* unresolved: the gap grows as 1/step, y is too noisy here */
+    GPF_REASON_TRUNCATION,   /* unresolved: the gap shrinks with the step, none small enough */
+    GPF_REASON_CROWDED       /* unresolved: kinks so close on one side that it has no slope */
+} gpf_reason;
+
+GPF_API const char *gpf_reason_name(gpf_reason r); /* "flat gap", ...; "" for none */
+
+/* What was found for one element. NaN where a field does not apply. */
+typedef struct gpf_element {
+    int tensor; /* which x */
+    size_t k;   /* row-major index into it */
+    gpf_verdict verdict;
+    gpf_reason reason;
+    double value;             /* of the element itself */
+    double analytic, numeric; /* the two derivatives */
+    double error;             /* what the numeric value may be off by */
+    double digits;            /* decimal digits on which both are known to agree, 0 .. 16 */
+    double step;              /* h of the deciding stencil: points at +-h, +-h/2 */
+    double left, right;       /* one-sided slopes, at a kink */
+    double left_error, right_error;
+    unsigned evaluations;     /* of y */
+    gpf_branch kink;          /* the branch record, at a kink; kink.n_changed = 0: none met */
+    int side[4];              /* kink: side at -h, -h/2, +h/2, +h of the smallest stencil tried */
+    double kink_step;         /* h of that stencil */
+} gpf_element;
+
+/* Totals over one tensor or all. */
+typedef struct gpf_tally {
+    size_t total;                 /* elements there are */
+    size_t checked;               /* elements looked at */
+    size_t count[GPF_N_VERDICTS]; /* of the checked */
+    size_t digits[17];            /* right elements by whole digits verified */
+    size_t evaluations;           /* of y, recomputing what is downstream */
+    double max_gap;               /* largest |analytic - numeric|, NaN if one is NaN */
+} gpf_tally;
+
+/* The whole check's outcome; the value is the command's exit status. */
+typedef enum gpf_outcome {
+    GPF_OUTCOME_RIGHT = 0, /* nothing wrong, and in every tensor something really tested */
+    GPF_OUTCOME_WRONG = 1,
+    GPF_OUTCOME_TROUBLE = 2,
+    GPF_OUTCOME_UNTESTED = 3 /* nothing wrong, but some tensor has no element that was right */
+} gpf_outcome;
+
+typedef struct gpf_check_options {
+    size_t sample;       /* elements per tensor, chosen at random; 0: all */
+    size_t max_failures; /* stop once that many are wrong; 0: never */
+    int threads;         /* 0: as many as OpenMP gives; results do not depend on it */
+    unsigned long seed;  /* of the sample */
+    /* Called now and then from the calling thread; nonzero stops the check with GPF_ECANCEL,
+     * what was found so far stays readable. May be NULL. */
+    int (*progress)(void *arg, size_t done, size_t total);
+    void *progress_arg;
+} gpf_check_options;
+
+/* Everything, on all threads, seed 1. */
+GPF_API gpf_check_options gpf_check_defaults(void);
+
+/* Prepares the check of d y / d xs[i], i < n. Extends the graph by the gradient.
+ *   y      any shape; if it has more than one element, sum(y * weights) is checked, with random
+ *          unequal weights in [0.5, 1.5] from the seed, so that no two outputs can stand in for
+ *          each other
+ *   grads  the analytic gradients under test, of the xs' shapes; NULL: backprop. Entries may be
+ *          GPF_NONE: "no dependence"
+ *   N      the batch size
+ * NULL on failure with the reason in *why (may be NULL): GPF_ENOTHING for n = 0, the graph's
+ * error, GPF_ELIMIT, GSL_ENOMEM. Owned by the caller. */
+typedef struct gpf_check gpf_check;
+GPF_API gpf_check *gpf_check_alloc(gpf_graph *g, gpf_node y, const gpf_node *xs,
+                                   const gpf_node *grads, size_t n, size_t N, unsigned long seed,
+                                   gpf_diag *why);
+GPF_API void gpf_check_free(gpf_check *c);
+
+/* Runs it at a point. Bit-identical results for any number of threads, as long as the CBLAS is
+ * (its own thread count must not change in between). GPF_EUNBOUND, GPF_ECANCEL, GSL_ENOMEM. */
+GPF_API int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *how,
+                          gpf_diag *why);
+
+/* Results of the last run. Elements in the order of tensors and indices. */
+GPF_API size_t gpf_check_n_elements(const gpf_check *c);
+GPF_API const gpf_element *gpf_check_element(const gpf_check *c, size_t i);
+GPF_API gpf_tally gpf_check_tally(const gpf_check *c, int tensor); /* -1: all */
+GPF_API gpf_outcome gpf_check_outcome(const gpf_check *c);
+GPF_API size_t gpf_check_n_tensors(const gpf_check *c);
+GPF_API gpf_node gpf_check_tensor(const gpf_check *c, size_t i);
+GPF_API gpf_shape gpf_check_tensor_shape(const gpf_check *c, size_t i); /* N replaced */
+GPF_API gpf_node gpf_check_output(const gpf_check *c); /* y as given */
+GPF_API double gpf_check_value(const gpf_check *c);    /* y, contracted, at the point */
+GPF_API int gpf_check_contracted(const gpf_check *c);  /* 1: y had more than one element */
+GPF_API int gpf_check_threads(const gpf_check *c);     /* threads really used */
+GPF_API const gpf_graph *gpf_check_graph(const gpf_check *c);
+
+/* Claims: is A = B an identity?
+ *
+ * Both sides are evaluated at random generic points: every leaf redrawn, none of its values 0, 1
+ * or equal to another, but keeping what its own values show (signs, probabilities, rows that sum
+ * to one, integer labels). Gradients inside the claim are checked against GSL at those points. */
+typedef enum gpf_claim_verdict { GPF_HOLDS, GPF_REFUTED, GPF_UNDECIDED } gpf_claim_verdict;
+
+/* A derivative used inside a claim: node `grad` is d f / d x (one element f) or, if jacobian is
+ * set, the Jacobian of f. */
+typedef struct gpf_claim_use {
+    gpf_node f, x, grad;
+    int jacobian;
+} gpf_claim_use;
+
+typedef struct gpf_claim_result {
+    gpf_claim_verdict verdict;
+    size_t points;          /* generic points compared */
+    size_t element;         /* the worst element, row-major */
+    gpf_shape shape;        /* of the sides at that point */
+    double left, right;     /* both values there */
+    double ratio;           /* left / right */
+    double worst;           /* largest difference relative to the larger side's magnitude */
+    size_t grads_checked;   /* gradient elements compared with GSL inside this claim */
+    size_t grads_right;     /* of these */
+    char why[256];          /* one line */
+} gpf_claim_result;
+
+/* like: the model's own point, whose values show what each leaf is. Extends nothing. The shapes
+ * of both sides must be equal, or one of them a single element; else the claim is refuted for
+ * that. Returns an error only for trouble (memory, unbound leaves). */
+GPF_API int gpf_claim_run(gpf_graph *g, gpf_node left, gpf_node right, const gpf_claim_use *uses,
+                          size_t n_uses, const gpf_point *like, unsigned long seed,
+                          gpf_claim_result *result);
+
+/* A point like `like`, every leaf of g redrawn as described above, at batch size N (0: small and
+ * unlike every other size of the graph). Owns its data. NULL without memory. */
+GPF_API gpf_point *gpf_point_generic(const gpf_graph *g, const gpf_point *like, size_t N,
+                                     unsigned long seed);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,96 @@
+/* Models: the .gpf language.
+ *
+ * Reads a model text into a graph and a point: see gradproof-model(5) for the language.
+ *
+ * @example model
+ *     const char *text = "data  X[N,2] = [0.2 0.9; -1.1 0.4; 0.3 0.7]\n"
+ *                        "param W[2,1] ~ normal(0, 1)\n"
+ *                        "loss = mean((X @ W)^2)\n";
+ *     gpf_diag why[8];
+ *     size_t n_why;
+ *     gpf_model *m = gpf_model_parse(text, strlen(text), "inline", NULL, why, 8, &n_why);
+ *     assert(m && n_why == 0);
+ *     assert(gpf_model_output(m) == gpf_graph_find(gpf_model_graph(m), "loss"));
+ *     gpf_model_free(m);
+ * @end
+ */
+#ifndef GPF_MODEL_H
+#define GPF_MODEL_H
+
+#include <gradproof/check.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gpf_model gpf_model;
+
+typedef struct gpf_model_options {
+    unsigned long seed; /* of initialisers, generators and splits */
+    int seed_given;     /* 1: overrides the model's own `seed` statement */
+    int rows;           /* which rows of a split: 0 training, 1 test, 2 all */
+    size_t max_bytes;   /* of tables and params together; 0: 1 GiB. More is GPF_ELIMIT */
+} gpf_model_options;
+
+/* Parses text (any bytes, need not end in 0). `name` stands in messages; tables are looked for
+ * beside it. All independent errors are reported: up to max_why of them in why, their number in
+ * *n_why (may exceed max_why). NULL if there was any. options may be NULL. Model text is data: it
+ * can read the tables it names, and exhaust or run nothing. */
+GPF_API gpf_model *gpf_model_parse(const char *text, size_t length, const char *name,
+                                   const gpf_model_options *options, gpf_diag *why, size_t max_why,
+                                   size_t *n_why);
+/* The same from a file; "-" is standard input. */
+GPF_API gpf_model *gpf_model_read(const char *path, const gpf_model_options *options, gpf_diag *why,
+                                  size_t max_why, size_t *n_why);
+GPF_API void gpf_model_free(gpf_model *m);
+
+/* Borrowed from the model. The point holds all tables and the initial params. */
+GPF_API gpf_graph *gpf_model_graph(gpf_model *m);
+GPF_API gpf_point *gpf_model_point(gpf_model *m);
+GPF_API unsigned long gpf_model_seed(const gpf_model *m); /* the one in effect */
+/* The node called `loss`, else the last one-element assignment, else GPF_NONE. */
+GPF_API gpf_node gpf_model_output(const gpf_model *m);
+/* Node of a name as the text assigned it, GPF_NONE if none; names by index in text order, NULL
+ * past the end. Two names may mean the same node. */
+GPF_API gpf_node gpf_model_find(const gpf_model *m, const char *name);
+GPF_API const char *gpf_model_name(const gpf_model *m, size_t i);
+
+/* Reads initial values "NAME = [..]" lines, as `gradproof eval` prints them, over the params. */
+GPF_API int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why);
+
+/* The claims, in text order. */
+typedef struct gpf_model_claim {
+    gpf_node left, right;
+    const gpf_claim_use *uses;
+    size_t n_uses;
+    const char *text; /* as written */
+    int line;
+} gpf_model_claim;
+GPF_API size_t gpf_model_n_claims(const gpf_model *m);
+GPF_API gpf_model_claim gpf_model_claim_at(const gpf_model *m, size_t i);
+
+/* Reductions of the losses in use, for reports: "mse: mean over 200 terms"; NULL past the end. */
+GPF_API const char *gpf_model_note(const gpf_model *m, size_t i);
+
+/* A table of numbers read from CSV text: header line, then rows; '#' starts a comment line. Text
+ * columns become category codes 0, 1, .. in alphabetical order. Numbers parse the same under
+ * every locale. Owned by the caller. */
+typedef struct gpf_table gpf_table;
+GPF_API gpf_table *gpf_table_parse(const char *text, size_t length, const char *name, gpf_diag *why);
+GPF_API gpf_table *gpf_table_read(const char *path, gpf_diag *why);
+GPF_API void gpf_table_free(gpf_table *t);
+GPF_API size_t gpf_table_rows(const gpf_table *t);
+GPF_API size_t gpf_table_columns(const gpf_table *t);
+GPF_API const char *gpf_table_column_name(const gpf_table *t, size_t j);
+/* Index of a column by name, exact; -1 if there is none. */
+GPF_API long gpf_table_find(const gpf_table *t, const char *name);
+/* Values of column j, gpf_table_rows of them, borrowed. */
+GPF_API const double *gpf_table_column(const gpf_table *t, size_t j);
+/* Categories of a text column; 0 for a column of numbers. */
+GPF_API size_t gpf_table_categories(const gpf_table *t, size_t j);
+GPF_API const char *gpf_table_category(const gpf_table *t, size_t j, size_t code);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

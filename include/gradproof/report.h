@@ -1,0 +1,50 @@
+/* Reports: what a check found, as text for people and JSON for programs.
+ *
+ * Both write to a stream of the caller's and return GSL_SUCCESS, or GSL_EFAILED if the stream
+ * took a write error. Numbers are written the same under every locale.
+ */
+#ifndef GPF_REPORT_H
+#define GPF_REPORT_H
+
+#include <gradproof/check.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct gpf_report_claim {
+    const char *text; /* as written */
+    int line;
+    const gpf_claim_result *result;
+} gpf_report_claim;
+
+typedef struct gpf_report_options {
+    int all;               /* every element, not only those a person has to look at */
+    int color;             /* ANSI colours */
+    int quiet;             /* only the closing line */
+    size_t max_rows;       /* of elements per verdict in the text; 0: 20. --all ignores it */
+    const char *model;     /* name to show; may be NULL */
+    const char *const *notes; /* lines shown under the heading, ended by NULL; may be NULL */
+    const gpf_report_claim *claims;
+    size_t n_claims;
+    const gpf_check_options *how; /* effective settings to show; may be NULL */
+    unsigned long model_seed;
+    double seconds;        /* wall time; negative: not shown */
+    const char *stopped;   /* why the check is not complete; NULL if it is */
+} gpf_report_options;
+
+GPF_API gpf_report_options gpf_report_defaults(void);
+
+/* c may be NULL when there are only claims. */
+GPF_API int gpf_report_text(FILE *out, const gpf_check *c, const gpf_report_options *how);
+/* Schema "gradproof-check/1"; every element. Numbers that JSON cannot hold are null, with a
+ * second field <name>_text: "nan", "inf" or "-inf". */
+GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how);
+
+/* The outcome of check and claims together (the command's exit status). */
+GPF_API gpf_outcome gpf_report_outcome(const gpf_check *c, const gpf_report_options *how);
+
+#ifdef __cplusplus
+}
+#endif
+#endif
