@@ -39,11 +39,11 @@ typedef int gpf_node;
 #define GPF_POISON 0  /* the node every builder returns after an error */
 #define GPF_NONE (-1) /* no node: "no gradient", which is neither zero nor a failure */
 
-/* A shape: rank 0 (scalar) to 4, sizes outermost first; row-major where memory is meant. At most
- * one size per axis may be GPF_N, the free batch size, which a plan fixes (plan.h). */
+/* A shape: rank 0 (scalar) to 4, sizes >= 1, outermost first; row-major where memory is meant. A
+ * size may be GPF_N, the free batch size of the graph, which a plan fixes (plan.h). */
 #define GPF_MAX_RANK 4
 #define GPF_N ((ptrdiff_t)-1)
-#define GPF_MAX_ELEMENTS ((size_t)1 << 31) /* of one tensor; more is GPF_ELIMIT */
+#define GPF_MAX_ELEMENTS ((size_t)0x7fffffff) /* of one tensor; more is GPF_ELIMIT */
 
 typedef struct gpf_shape {
     int rank;

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Text that does not depend on the locale of the process. */
+#ifndef GPF_BASE_TEXT_H
+#define GPF_BASE_TEXT_H
+
+#include <gradproof/status.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#if defined __GNUC__
+#define GPF_PRINTF(f, a) __attribute__((format(printf, f, a)))
+#else
+#define GPF_PRINTF(f, a)
+#endif
+
+/* snprintf and vsnprintf with '.' as the decimal point whatever the locale is. */
+int gpf__format(char *buf, size_t size, const char *format, ...) GPF_PRINTF(3, 4);
+int gpf__vformat(char *buf, size_t size, const char *format, va_list ap) GPF_PRINTF(3, 0);
+/* Appends to the text in buf, cutting what does not fit. */
+void gpf__append(char *buf, size_t size, const char *format, ...) GPF_PRINTF(3, 4);
+/* strtod with '.' as the decimal point whatever the locale is. */
+double gpf__strtod(const char *s, char **end);
+
+/* Fills *why (may be NULL) with a status and a formatted text; returns the status. */
+int gpf__diag(gpf_diag *why, int status, const char *format, ...) GPF_PRINTF(3, 4);
+
+/* Edits (insert, delete, change, swap neighbours) that turn a into b; strings longer than 63 are
+ * cut. For "did you mean". */
+size_t gpf__edit_distance(const char *a, const char *b);
+
+#endif

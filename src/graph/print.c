@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "graph/graph.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+/* "tanh(z1)", "add(matmul(..), b)": two levels say enough to find the place. */
+static void label(const gpf_graph *g, gpf_node id, int depth, char *buf, size_t size)
+{
+    const gpf__node *n = gpf__get(g, id);
+    if (n->name) {
+        gpf__append(buf, size, "%s", n->name);
+    } else if (n->op == &gpf__op_const && !n->values) {
+        gpf__append(buf, size, "%g", n->attr.p[0]);
+    } else if (n->op->view && n->n_x == 1 && depth > 0 && !strcmp(n->op->name, "broadcast")) {
+        label(g, n->x[0], depth, buf, size); /* says nothing a reader wants to know */
+    } else if (depth == 0 && n->n_x) {
+        gpf__append(buf, size, "%s(..)", n->op->name);
+    } else {
+        gpf__append(buf, size, "%s(", n->op->name);
+        for (int i = 0; i < n->n_x && i < 4; i++) {
+            gpf__append(buf, size, i ? ", " : "");
+            label(g, n->x[i], depth - 1, buf, size);
+        }
+        gpf__append(buf, size, n->n_x > 4 ? ", ..)" : ")");
+    }
+}
+
+char *gpf_node_label(const gpf_graph *g, gpf_node n, char *buf, size_t size)
+{
+    if (size)
+        buf[0] = 0;
+    label(g, n, 1, buf, size);
+    return buf;
+}
+
+/* Marks what y needs; NULL without memory. */
+static unsigned char *needed(const gpf_graph *g, gpf_node y)
+{
+    unsigned char *mark = calloc(g->n, 1);
+    if (!mark)
+        return NULL;
+    if (y == GPF_NONE)
+        memset(mark + 1, 1, g->n - 1);
+    else
+        mark[y] = 1;
+    for (size_t i = g->n; i-- > 1;)
+        if (mark[i])
+            for (int k = 0; k < g->node[i]->n_x; k++)
+                mark[g->node[i]->x[k]] = 1;
+    return mark;
+}
+
+static void input_text(const gpf_graph *g, gpf_node id, char *buf, size_t size)
+{
+    const gpf__node *n = gpf__get(g, id);
+    if (n->name || (n->op == &gpf__op_const && !n->values))
+        gpf_node_label(g, id, buf, size);
+    else
+        gpf__format(buf, size, "%%%d", id);
+}
+
+/* The row's parameters that differ from their defaults or have no obvious one: "axis=0". */
+static void attr_text(const gpf__node *n, char *buf, size_t size)
+{
+    for (const gpf_op_param *p = n->op->params; p && p->name; p++) {
+        if (p->kind == GPF_REAL && n->attr.p[p->slot] != p->value)
+            gpf__append(buf, size, ", %s=%g", p->name, n->attr.p[p->slot]);
+        else if (p->kind == GPF_INTEGER)
+            gpf__append(buf, size, ", %s=%td", p->name, n->attr.k[p->slot]);
+        else if (p->kind == GPF_AXES && n->attr.k[p->slot] != GPF_ALL_AXES)
+            for (int a = 0; a < GPF_MAX_RANK; a++)
+                if (n->attr.k[p->slot] >> a & 1)
+                    gpf__append(buf, size, ", %s=%d", p->name, a);
+    }
+}
+
+int gpf_graph_print(const gpf_graph *g, gpf_node y, FILE *out)
+{
+    unsigned char *mark = needed(g, y);
+    if (!mark)
+        GSL_ERROR("no memory to print a graph", GSL_ENOMEM);
+    for (size_t i = 1; i < g->n; i++) {
+        const gpf__node *n = g->node[i];
+        if (!mark[i] || (n->op == &gpf__op_const && !n->values))
+            continue;
+        char text[1024], shape[64];
+        input_text(g, (gpf_node)i, text, sizeof text);
+        gpf__append(text, sizeof text, " = %s", n->op->name);
+        if (n->n_x) {
+            gpf__append(text, sizeof text, "(");
+            for (int k = 0; k < n->n_x; k++) {
+                char in[160];
+                input_text(g, n->x[k], in, sizeof in);
+                gpf__append(text, sizeof text, "%s%s", k ? ", " : "", in);
+            }
+            attr_text(n, text, sizeof text);
+            gpf__append(text, sizeof text, ")");
+        }
+        fprintf(out, "%-48s %s\n", text, gpf_shape_text(n->shape, shape, sizeof shape));
+    }
+    free(mark);
+    return ferror(out) ? GSL_EFAILED : GSL_SUCCESS;
+}
+
+int gpf_graph_print_dot(const gpf_graph *g, gpf_node y, FILE *out)
+{
+    unsigned char *mark = needed(g, y);
+    if (!mark)
+        GSL_ERROR("no memory to print a graph", GSL_ENOMEM);
+    fputs("digraph gradproof {\n    rankdir=LR;\n    node [shape=box, fontname=\"monospace\"];\n",
+          out);
+    for (size_t i = 1; i < g->n; i++) {
+        const gpf__node *n = g->node[i];
+        if (!mark[i])
+            continue;
+        char name[160], shape[64];
+        input_text(g, (gpf_node)i, name, sizeof name);
+        fprintf(out, "    n%zu [label=\"%s\\n%s %s\"%s];\n", i, name, n->op->name,
+                gpf_shape_text(n->shape, shape, sizeof shape),
+                n->op == &gpf__op_param  ? ", style=filled, fillcolor=\"#ffe8c0\""
+                : n->op == &gpf__op_data ? ", style=filled, fillcolor=\"#d8e8ff\""
+                                         : "");
+        for (int k = 0; k < n->n_x; k++)
+            fprintf(out, "    n%d -> n%zu;\n", n->x[k], i);
+    }
+    fputs("}\n", out);
+    free(mark);
+    return ferror(out) ? GSL_EFAILED : GSL_SUCCESS;
+}

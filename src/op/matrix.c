@@ -1,0 +1,242 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "op/rows.h"
+
+#include <gsl/gsl_cblas.h>
+#include <limits.h>
+#include <string.h>
+
+static int need_matrix(const gpf_shape *x, int n_x, char *why, size_t why_size)
+{
+    for (int i = 0; i < n_x; i++)
+        if (x[i].rank != 2) {
+            gpf__format(why, why_size, "a matrix is expected, rank is %d", x[i].rank);
+            return GPF_ESHAPE;
+        }
+    return GSL_SUCCESS;
+}
+
+static int matmul_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_shape *y, char *why,
+                        size_t why_size)
+{
+    (void)attr;
+    const int status = need_matrix(x, n_x, why, why_size);
+    if (status)
+        return status;
+    if (x[0].dim[1] != x[1].dim[0]) {
+        char l[24], r[24];
+        gpf__format(why, why_size, "inner sizes %s and %s differ",
+                    gpf_shape_text(gpf_shape1(x[0].dim[1]), l, sizeof l),
+                    gpf_shape_text(gpf_shape1(x[1].dim[0]), r, sizeof r));
+        return GPF_ESHAPE;
+    }
+    *y = gpf_shape2(x[0].dim[0], x[1].dim[1]);
+    return GSL_SUCCESS;
+}
+
+/* What CBLAS can take in place: one stride 1, the other at least the row length. */
+typedef struct factor {
+    const double *data;
+    enum CBLAS_TRANSPOSE transpose;
+    int ld;
+} factor;
+
+static bool in_place(const gpf_tensor *t, factor *f)
+{
+    const ptrdiff_t rows = (ptrdiff_t)t->dim[0], cols = (ptrdiff_t)t->dim[1];
+    const ptrdiff_t s0 = t->stride[0], s1 = t->stride[1];
+    f->data = t->data;
+    if ((s1 == 1 || cols == 1) && (s0 >= cols || rows == 1) && s0 <= INT_MAX) {
+        f->transpose = CblasNoTrans;
+        f->ld = (int)(s0 >= cols ? s0 : cols);
+        return true;
+    }
+    if ((s0 == 1 || rows == 1) && (s1 >= rows || cols == 1) && s1 <= INT_MAX) {
+        f->transpose = CblasTrans;
+        f->ld = (int)(s1 >= rows ? s1 : rows);
+        return true;
+    }
+    return false;
+}
+
+static size_t matmul_scratch(const gpf_call *c)
+{
+    size_t n = 0;
+    factor f;
+    for (int i = 0; i < 2; i++)
+        n += in_place(c->x[i], &f) ? 0 : gpf__tensor_size(c->x[i]);
+    return n;
+}
+
+/* Y (m x n) = A (m x k) B (k x n); transposes and strides go into the call, not into copies. */
+static void matmul_eval(const gpf_call *c)
+{
+    factor f[2];
+    double *scratch = c->scratch;
+    for (int i = 0; i < 2; i++)
+        if (!in_place(c->x[i], &f[i])) {
+            gpf_tensor packed = *c->x[i];
+            packed.data = scratch;
+            gpf__tensor_dense(&packed);
+            gpf__tensor_copy(&packed, c->x[i]);
+            scratch += gpf__tensor_size(&packed);
+            in_place(&packed, &f[i]);
+        }
+    const int m = (int)c->y->dim[0], n = (int)c->y->dim[1], k = (int)c->x[0]->dim[1];
+    cblas_dgemm(CblasRowMajor, f[0].transpose, f[1].transpose, m, n, k, 1, f[0].data, f[0].ld,
+                f[1].data, f[1].ld, 0, c->y->data, n);
+}
+
+/* Y = A B: A gets bar B', B gets A' bar */
+RULE(matmul_vjp0, gpf_matmul(g, bar, gpf_transpose(g, w)))
+RULE(matmul_vjp1, gpf_matmul(g, gpf_transpose(g, x), bar))
+RULE(matmul_jvp0, gpf_matmul(g, bar, w))
+RULE(matmul_jvp1, gpf_matmul(g, x, bar))
+const gpf_op gpf_op_matmul = { .name = "matmul",
+                               .arity = 2,
+                               .formula = "a @ b",
+                               .latex = "a\\,b",
+                               .shape = matmul_shape,
+                               .eval = matmul_eval,
+                               .scratch = matmul_scratch,
+                               .vjp = { matmul_vjp0, matmul_vjp1 },
+                               .jvp = { matmul_jvp0, matmul_jvp1 } };
+
+static int transpose_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_shape *y,
+                           char *why, size_t why_size)
+{
+    (void)attr;
+    const int status = need_matrix(x, n_x, why, why_size);
+    if (status == GSL_SUCCESS)
+        *y = gpf_shape2(x->dim[1], x->dim[0]);
+    return status;
+}
+
+static int transpose_view(gpf_tensor *y, const gpf_tensor *x, const gpf_attr *attr,
+                          ptrdiff_t *offset)
+{
+    (void)attr;
+    y->stride[0] = x->stride[1];
+    y->stride[1] = x->stride[0];
+    *offset = 0;
+    return 1;
+}
+
+static gpf_node transpose_fold(gpf_graph *g, const gpf_node *x, const gpf_attr *attr)
+{
+    (void)attr;
+    int n_x;
+    return gpf_node_op(g, x[0]) == &gpf_op_transpose ? gpf_node_inputs(g, x[0], &n_x)[0] : GPF_NONE;
+}
+
+RULE(transpose_vjp, gpf_transpose(g, bar))
+const gpf_op gpf_op_transpose = { .name = "transpose",
+                                  .arity = 1,
+                                  .formula = "x'",
+                                  .latex = "x^{\\top}",
+                                  .shape = transpose_shape,
+                                  .view = transpose_view,
+                                  .vjp = { transpose_vjp },
+                                  .jvp = { transpose_vjp },
+                                  .fold = transpose_fold };
+
+static int diagonal_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_shape *y,
+                          char *why, size_t why_size)
+{
+    (void)n_x, (void)attr;
+    const bool row = x->rank == 2 && x->dim[0] == 1;
+    if (!row && !(x->rank == 2 && x->dim[1] == 1) && x->rank != 1) {
+        gpf__format(why, why_size, "a vector n, 1xn or nx1 is expected");
+        return GPF_ESHAPE;
+    }
+    const ptrdiff_t n = row ? x->dim[1] : x->dim[0];
+    *y = gpf_shape2(n, n);
+    return GSL_SUCCESS;
+}
+
+static void diagonal_eval(const gpf_call *c)
+{
+    const size_t n = c->y->dim[0];
+    memset(c->y->data, 0, n * n * sizeof(double));
+    for (size_t i = 0; i < n; i++)
+        c->y->data[i * n + i] = c->x[0]->data[i];
+}
+
+RULE(diagonal_vjp, gpf_reshape(g, gpf_diag_part(g, bar), gpf_node_shape(g, x)))
+RULE(diagonal_jvp, gpf_diagonal(g, bar))
+const gpf_op gpf_op_diagonal = { .name = "diag",
+                                 .arity = 1,
+                                 .formula = "matrix with the vector x on its diagonal",
+                                 .latex = "\\operatorname{diag}(x)",
+                                 .flags = GPF_OP_DENSE,
+                                 .shape = diagonal_shape,
+                                 .eval = diagonal_eval,
+                                 .vjp = { diagonal_vjp },
+                                 .jvp = { diagonal_jvp } };
+
+static int square_matrix(const gpf_shape *x, char *why, size_t why_size)
+{
+    const int status = need_matrix(x, 1, why, why_size);
+    if (status || x->dim[0] == x->dim[1])
+        return status;
+    gpf__format(why, why_size, "a square matrix is expected");
+    return GPF_ESHAPE;
+}
+
+static int diag_part_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_shape *y,
+                           char *why, size_t why_size)
+{
+    (void)n_x, (void)attr;
+    const int status = square_matrix(x, why, why_size);
+    *y = gpf_shape2(x->dim[0], 1);
+    return status;
+}
+
+static int diag_part_view(gpf_tensor *y, const gpf_tensor *x, const gpf_attr *attr,
+                          ptrdiff_t *offset)
+{
+    (void)attr;
+    y->stride[0] = x->stride[0] + x->stride[1];
+    y->stride[1] = 1;
+    *offset = 0;
+    return 1;
+}
+
+RULE(diag_part_vjp, gpf_diagonal(g, bar))
+RULE(diag_part_jvp, gpf_diag_part(g, bar))
+const gpf_op gpf_op_diag_part = { .name = "diag_part",
+                                  .arity = 1,
+                                  .formula = "diagonal of the square matrix x, as nx1",
+                                  .latex = "\\operatorname{diag}^{-1}(x)",
+                                  .shape = diag_part_shape,
+                                  .view = diag_part_view,
+                                  .vjp = { diag_part_vjp },
+                                  .jvp = { diag_part_jvp } };
+
+static int trace_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_shape *y, char *why,
+                       size_t why_size)
+{
+    (void)n_x, (void)attr;
+    *y = gpf_shape0();
+    return square_matrix(x, why, why_size);
+}
+
+static void trace_eval(const gpf_call *c)
+{
+    const gpf_tensor *x = c->x[0];
+    double s = 0;
+    for (size_t i = 0; i < x->dim[0]; i++)
+        s += x->data[(ptrdiff_t)i * (x->stride[0] + x->stride[1])];
+    c->y->data[0] = s;
+}
+
+/* d tr X / dX = I */
+RULE(trace_vjp, gpf_diagonal(g, gpf_broadcast(g, bar, gpf_shape2(gpf_node_shape(g, x).dim[0], 1))))
+RULE(trace_jvp, gpf_sum(g, gpf_diag_part(g, bar), GPF_ALL_AXES))
+const gpf_op gpf_op_trace = { .name = "trace",
+                              .arity = 1,
+                              .formula = "sum of the diagonal of x",
+                              .latex = "\\operatorname{tr} x",
+                              .shape = trace_shape,
+                              .eval = trace_eval,
+                              .vjp = { trace_vjp },
+                              .jvp = { trace_jvp } };
