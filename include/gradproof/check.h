@@ -59,6 +59,7 @@ typedef enum gpf_reason {
     GPF_REASON_TIE,          /* wrong at a tie, but right just beside it: the rule is right, the
                                 derivative it chooses on the edge is not a slope of y */
     GPF_REASON_BETWEEN,      /* kink: between the one-sided slopes */
+    GPF_REASON_JUMP,         /* kink: between them, but y itself jumps here */
     GPF_REASON_NO_REACTION,  /* vacuous: y is bit for bit the same at every stencil point */
     GPF_REASON_INDEPENDENT,  /* vacuous: the graph has no path from the element to y */
     GPF_REASON_NOISE,        /* unresolved: the gap grows as 1/step, y is too noisy here */
@@ -102,7 +103,7 @@ typedef enum gpf_outcome {
     GPF_OUTCOME_RIGHT = 0, /* nothing wrong, and in every tensor something really tested */
     GPF_OUTCOME_WRONG = 1,
     GPF_OUTCOME_TROUBLE = 2,
-    GPF_OUTCOME_UNTESTED = 3 /* nothing wrong, but some tensor has no element that was right */
+    GPF_OUTCOME_UNTESTED = 3 /* nothing wrong, but some tensor has no element right or at a kink */
 } gpf_outcome;
 
 typedef struct gpf_check_options {
@@ -152,6 +153,8 @@ GPF_API double gpf_check_value(const gpf_check *c);    /* y, contracted, at the 
 GPF_API int gpf_check_contracted(const gpf_check *c);  /* 1: y had more than one element */
 GPF_API int gpf_check_threads(const gpf_check *c);     /* threads really used */
 GPF_API const gpf_graph *gpf_check_graph(const gpf_check *c);
+/* The oldest node that is not finite at the point, and where; GPF_NONE if all are. */
+GPF_API gpf_node gpf_check_nonfinite(const gpf_check *c, size_t *element);
 
 /* Claims: is A = B an identity?
  *
@@ -180,7 +183,7 @@ typedef struct gpf_claim_result {
     char why[256];          /* one line */
 } gpf_claim_result;
 
-/* like: the model's own point, whose values show what each leaf is. Extends nothing. The shapes
+/* like: the model's own point, whose values show what each leaf is. The shapes
  * of both sides must be equal, or one of them a single element; else the claim is refuted for
  * that. Returns an error only for trouble (memory, unbound leaves). */
 GPF_API int gpf_claim_run(gpf_graph *g, gpf_node left, gpf_node right, const gpf_claim_use *uses,

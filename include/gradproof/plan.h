@@ -110,6 +110,7 @@ typedef struct gpf_branch {
     int base, side;
     double margin;    /* distance of the op's input from the edge, at the base */
     int tie;          /* 1 if some changed element was exactly on an edge at the base */
+    unsigned long long signature; /* of all changes together; equal for equal changes, 0 for none */
 } gpf_branch;
 
 /* y with element k of target i changed by t[0], .., t[m-1], one value each, into f[0..m-1]. b: m

@@ -127,22 +127,23 @@ static int prepare(gpf_damage *d, const gpf_node *xs)
     if (status == GSL_SUCCESS) {
         d->side = calloc(d->n_sides + 1, sizeof *d->side);
         d->margin = calloc(d->n_sides + 1, sizeof *d->margin);
-        d->base = gpf_workspace_alloc(p);
+        d->base = gpf__workspace_make(p);
         if (!d->side || !d->margin || !d->base)
             status = GSL_ENOMEM;
     }
     return status;
 }
 
-gpf_damage *gpf_damage_alloc(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N)
+int gpf__damage_make(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N,
+                     gpf_damage **result)
 {
+    *result = NULL;
     gpf_damage *d = calloc(1, sizeof *d);
-    int status = d ? GSL_SUCCESS : GSL_ENOMEM;
-    if (d) {
-        d->n_target = n;
-        d->target = calloc(n + 1, sizeof *d->target);
-        status = d->target ? gpf__plan_make(g, &y, 1, N, xs, n, true, &d->plan) : GSL_ENOMEM;
-    }
+    if (!d)
+        return GSL_ENOMEM;
+    d->n_target = n;
+    d->target = calloc(n + 1, sizeof *d->target);
+    int status = d->target ? gpf__plan_make(g, &y, 1, N, xs, n, true, &d->plan) : GSL_ENOMEM;
     if (status == GSL_SUCCESS) {
         d->y = value_of(d->plan, y);
         if (gpf__tensor_size(&d->plan->value[d->y].t) != 1)
@@ -150,10 +151,19 @@ gpf_damage *gpf_damage_alloc(const gpf_graph *g, gpf_node y, const gpf_node *xs,
     }
     if (status == GSL_SUCCESS)
         status = prepare(d, xs);
-    if (status) {
+    if (status)
         gpf_damage_free(d);
+    else
+        *result = d;
+    return status;
+}
+
+gpf_damage *gpf_damage_alloc(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N)
+{
+    gpf_damage *d;
+    const int status = gpf__damage_make(g, y, xs, n, N, &d);
+    if (status)
         GSL_ERROR_NULL(gpf_strerror(status), status);
-    }
     return d;
 }
 
@@ -278,6 +288,10 @@ static void compare(const gpf_overlay *o, int v, gpf_branch *b)
             continue;
         const double margin = d->margin[first + e];
         b->tie |= base & 1;
+        /* A sum of scrambled terms: the order of the changes does not matter. */
+        unsigned long long h = (first + e + 1) * 0x9e3779b97f4a7c15u + (unsigned)side;
+        h = (h ^ h >> 29) * 0xbf58476d1ce4e5b9u;
+        b->signature += (h ^ h >> 32) | 1;
         if (b->n_changed++ == 0 || margin < b->margin) {
             b->node = d->plan->value[v].node;
             b->element = e;

@@ -89,6 +89,13 @@ struct gpf_point {
 int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N,
                    const gpf_node *targets, size_t n_targets, bool keep, gpf_plan **p);
 
+/* gpf_damage_alloc with a status instead of a handler call. */
+int gpf__damage_make(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N,
+                     gpf_damage **d);
+
+/* gpf_workspace_alloc without a handler call: NULL without memory. */
+gpf_workspace *gpf__workspace_make(const gpf_plan *p);
+
 /* Points every value of `t` at its memory. GPF_EUNBOUND, GSL_EBADLEN. */
 int gpf__plan_bind(const gpf_plan *p, const gpf_point *at, gpf_tensor *t, double *block);
 /* Runs one step on values t. */

@@ -169,14 +169,14 @@ int gpf__plan_bind(const gpf_plan *p, const gpf_point *at, gpf_tensor *t, double
     return GSL_SUCCESS;
 }
 
-gpf_workspace *gpf_workspace_alloc(const gpf_plan *p)
+gpf_workspace *gpf__workspace_make(const gpf_plan *p)
 {
     const size_t head = (sizeof(gpf_workspace) + 63) & ~(size_t)63,
                  tensors = (size_t)p->n_value * sizeof(gpf_tensor),
                  block = p->block * sizeof(double);
     gpf_workspace *ws = gpf__aligned_alloc(head + block + gpf__frame_size(p) + tensors);
     if (!ws)
-        GSL_ERROR_NULL("no memory for a workspace", GSL_ENOMEM);
+        return NULL;
     char *memory = (char *)ws + head;
     ws->plan = p;
     ws->block = (double *)(void *)memory;
@@ -184,6 +184,14 @@ gpf_workspace *gpf_workspace_alloc(const gpf_plan *p)
     ws->t = (gpf_tensor *)(void *)(memory + block + gpf__frame_size(p));
     for (int i = 0; i < p->n_value; i++)
         ws->t[i] = p->value[i].t;
+    return ws;
+}
+
+gpf_workspace *gpf_workspace_alloc(const gpf_plan *p)
+{
+    gpf_workspace *ws = gpf__workspace_make(p);
+    if (!ws)
+        GSL_ERROR_NULL("no memory for a workspace", GSL_ENOMEM);
     return ws;
 }
 

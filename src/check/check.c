@@ -1,0 +1,529 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/text.h"
+#include "check/stencil.h"
+#include "plan/plan.h"
+
+#include <gsl/gsl_randist.h>
+#include <gsl/gsl_rng.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+struct gpf_check {
+    gpf_graph *g;
+    gpf_node y, contracted; /* as given; with one element */
+    gpf_node *x, *grad;
+    size_t n_x, N;
+    gpf_node weights; /* data leaf of the contraction, or GPF_NONE */
+    double *weight;   /* its values */
+    gpf_plan *plan;   /* of the gradients that exist, in the order of the xs */
+    gpf_workspace *ws;
+    gpf_damage *damage;
+    gpf_element *element;
+    size_t n_element;
+    double value;
+    int threads;
+    bool ran;
+};
+
+const char *gpf_verdict_name(gpf_verdict v)
+{
+    static const char *const name[] = { "right", "wrong", "kink", "vacuous", "unresolved" };
+    return v < GPF_N_VERDICTS ? name[v] : "";
+}
+
+const char *gpf_reason_name(gpf_reason r)
+{
+    static const char *const name[] = { [GPF_REASON_NONE] = "",
+                                        [GPF_REASON_FLAT_GAP] = "flat gap",
+                                        [GPF_REASON_NOT_FINITE] = "not finite",
+                                        [GPF_REASON_OUTSIDE] = "outside one-sided slopes",
+                                        [GPF_REASON_TIE] = "tie convention",
+                                        [GPF_REASON_BETWEEN] = "between one-sided slopes",
+                                        [GPF_REASON_JUMP] = "jump",
+                                        [GPF_REASON_NO_REACTION] = "no reaction",
+                                        [GPF_REASON_INDEPENDENT] = "no dependence",
+                                        [GPF_REASON_NOISE] = "noise",
+                                        [GPF_REASON_TRUNCATION] = "truncation",
+                                        [GPF_REASON_CROWDED] = "crowded by kinks" };
+    return r <= GPF_REASON_CROWDED ? name[r] : "";
+}
+
+gpf_check_options gpf_check_defaults(void)
+{
+    return (gpf_check_options){ .seed = 1 };
+}
+
+static double random_weight(gsl_rng *r)
+{
+    return 0.5 + gsl_rng_uniform(r);
+}
+
+/* y with more than one element becomes sum(y * weights): with equal weights a cotangent of ones
+ * could not tell g from g^2, or one output from another. */
+static int contract(gpf_check *c, unsigned long seed)
+{
+    const gpf_shape s = gpf_node_shape(c->g, c->y);
+    const size_t size = gpf_shape_size(s, c->N);
+    c->contracted = c->y;
+    c->weights = GPF_NONE;
+    if (size == 0)
+        return GPF_ELIMIT;
+    if (size == 1 && gpf_shape_size(s, 2) == 1)
+        return GSL_SUCCESS;
+    c->weight = malloc(size * sizeof *c->weight);
+    gsl_rng *r = c->weight ? gsl_rng_alloc(gsl_rng_mt19937) : NULL;
+    if (!r)
+        return GSL_ENOMEM;
+    gsl_rng_set(r, seed);
+    for (size_t i = 0; i < size; i++)
+        c->weight[i] = random_weight(r);
+    gsl_rng_free(r);
+    char name[64];
+    gpf__format(name, sizeof name, "check.weights.%d", c->y);
+    c->weights = gpf_graph_find(c->g, name);
+    if (c->weights == GPF_NONE)
+        c->weights = gpf_data(c->g, name, s);
+    c->contracted = gpf_sum(c->g, gpf_mul(c->g, c->y, c->weights), GPF_ALL_AXES);
+    return gpf_graph_status(c->g, NULL);
+}
+
+static int take_gradients(gpf_check *c, const gpf_node *grads)
+{
+    if (!grads)
+        return gpf_grad(c->g, c->contracted, c->x, c->n_x, c->grad);
+    if (c->weights != GPF_NONE) {
+        gpf__fail(c->g, GPF_ESHAPE, "gradients are given, so y must have one element");
+        return GPF_ESHAPE;
+    }
+    for (size_t i = 0; i < c->n_x; i++) {
+        c->grad[i] = grads[i];
+        if (grads[i] == GPF_NONE)
+            continue;
+        if (!gpf__ok(c->g, grads[i]))
+            break;
+        const gpf_shape given = gpf_node_shape(c->g, grads[i]), x = gpf_node_shape(c->g, c->x[i]);
+        if (!gpf_shape_equal(given, x)) {
+            char a[64], b[64], label[80];
+            gpf__fail(c->g, GPF_ESHAPE, "the gradient given for %s is %s, %s is expected",
+                      gpf_node_label(c->g, c->x[i], label, sizeof label),
+                      gpf_shape_text(given, a, sizeof a), gpf_shape_text(x, b, sizeof b));
+        }
+    }
+    return gpf_graph_status(c->g, NULL);
+}
+
+static int prepare(gpf_check *c, const gpf_node *xs, const gpf_node *grads, unsigned long seed)
+{
+    c->x = malloc(c->n_x * sizeof *c->x);
+    c->grad = malloc(c->n_x * sizeof *c->grad);
+    gpf_node *outputs = malloc(c->n_x * sizeof *outputs);
+    int status = c->x && c->grad && outputs ? GSL_SUCCESS : GSL_ENOMEM;
+    if (status == GSL_SUCCESS) {
+        memcpy(c->x, xs, c->n_x * sizeof *xs);
+        status = contract(c, seed);
+    }
+    if (status == GSL_SUCCESS)
+        status = take_gradients(c, grads);
+    size_t n = 0;
+    for (size_t i = 0; status == GSL_SUCCESS && i < c->n_x; i++)
+        if (c->grad[i] != GPF_NONE)
+            outputs[n++] = c->grad[i];
+    if (status == GSL_SUCCESS)
+        status = gpf__plan_make(c->g, outputs, n, c->N, NULL, 0, false, &c->plan);
+    if (status == GSL_SUCCESS)
+        status = gpf__damage_make(c->g, c->contracted, c->x, c->n_x, c->N, &c->damage);
+    if (status == GSL_SUCCESS) {
+        c->ws = gpf__workspace_make(c->plan);
+        status = c->ws ? GSL_SUCCESS : GSL_ENOMEM;
+    }
+    free(outputs);
+    return status;
+}
+
+gpf_check *gpf_check_alloc(gpf_graph *g, gpf_node y, const gpf_node *xs, const gpf_node *grads,
+                           size_t n, size_t N, unsigned long seed, gpf_diag *why)
+{
+    gpf_diag unused;
+    why = why ? why : &unused;
+    if (n == 0) {
+        gpf__diag(why, GPF_ENOTHING, "nothing to check: no tensor is given");
+        return NULL;
+    }
+    bool ok = gpf__ok(g, y);
+    for (size_t i = 0; ok && i < n; i++)
+        ok = gpf__ok(g, xs[i]);
+    gpf_check *c = ok ? calloc(1, sizeof *c) : NULL;
+    int status = c ? GSL_SUCCESS : ok ? GSL_ENOMEM : gpf_graph_status(g, NULL);
+    if (c) {
+        c->g = g;
+        c->y = y;
+        c->n_x = n;
+        c->N = N;
+        status = prepare(c, xs, grads, seed);
+    }
+    if (status) {
+        if (gpf_graph_status(g, why) == GSL_SUCCESS)
+            gpf__diag(why, status, "%s", gpf_strerror(status));
+        gpf_check_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void gpf_check_free(gpf_check *c)
+{
+    if (!c)
+        return;
+    gpf_workspace_free(c->ws);
+    gpf_plan_free(c->plan);
+    gpf_damage_free(c->damage);
+    free(c->x);
+    free(c->grad);
+    free(c->weight);
+    free(c->element);
+    free(c);
+}
+
+/* The caller's point, with values for every leaf the graph has by now. */
+static gpf_point *extend(const gpf_check *c, const gpf_point *at)
+{
+    gpf_point *p = gpf_point_alloc(c->g, at->N);
+    if (!p)
+        return NULL;
+    if (at->n_params)
+        memcpy(p->theta->data, at->theta->data, at->n_params * sizeof(double));
+    memcpy(p->data, at->data, at->n_data * sizeof *at->data);
+    if (c->weights != GPF_NONE)
+        gpf_point_bind(p, c->weights, c->weight);
+    return p;
+}
+
+/* Analytic values of tensor i at the last evaluation, NULL for "no dependence". */
+static const double *gradient(const gpf_check *c, size_t i)
+{
+    if (c->grad[i] == GPF_NONE)
+        return NULL;
+    size_t k = 0;
+    for (size_t j = 0; j < i; j++)
+        k += c->grad[j] != GPF_NONE;
+    return gpf_workspace_output(c->ws, k);
+}
+
+/* The elements to check, in order: all, or a random sample of each tensor. */
+static int choose(gpf_check *c, const gpf_check_options *how)
+{
+    size_t total = 0, most = 0;
+    for (size_t i = 0; i < c->n_x; i++) {
+        const size_t n = gpf_damage_target_size(c->damage, i);
+        total += how->sample && how->sample < n ? how->sample : n;
+        most = n > most ? n : most;
+    }
+    free(c->element);
+    c->element = calloc(total, sizeof *c->element);
+    size_t *all = malloc(2 * most * sizeof *all), *chosen = all + most;
+    gsl_rng *r = all ? gsl_rng_alloc(gsl_rng_mt19937) : NULL;
+    if (!c->element || !r) {
+        free(all);
+        return GSL_ENOMEM;
+    }
+    gsl_rng_set(r, how->seed);
+    for (size_t i = 0; i < most; i++)
+        all[i] = i;
+    gpf_element *e = c->element;
+    for (size_t i = 0; i < c->n_x; i++) {
+        const size_t n = gpf_damage_target_size(c->damage, i),
+                     m = how->sample && how->sample < n ? how->sample : n;
+        const double *a = gradient(c, i), *x = gpf_damage_target(c->damage, i);
+        if (m < n)
+            gsl_ran_choose(r, chosen, m, all, n, sizeof *all);
+        for (size_t j = 0; j < m; j++, e++) {
+            e->tensor = (int)i;
+            e->k = m < n ? chosen[j] : j;
+            e->value = x[e->k];
+            e->analytic = a ? a[e->k] : 0;
+        }
+    }
+    gsl_rng_free(r);
+    free(all);
+    c->n_element = total;
+    return GSL_SUCCESS;
+}
+
+static gpf__scale_of scale_of(const gpf_check *c, size_t i)
+{
+    const size_t n = gpf_damage_target_size(c->damage, i);
+    const double *x = gpf_damage_target(c->damage, i), *a = gradient(c, i);
+    double most = 0, squares = 0, slope = 0;
+    for (size_t k = 0; k < n; k++)
+        if (isfinite(x[k]))
+            most = fmax(most, fabs(x[k]));
+    for (size_t k = 0; k < n && most > 0; k++)
+        if (isfinite(x[k]))
+            squares += x[k] / most * (x[k] / most);
+    for (size_t k = 0; a && k < n; k++)
+        if (isfinite(a[k]))
+            slope = fmax(slope, fabs(a[k]));
+    return (gpf__scale_of){ most * sqrt(squares / (double)n), slope };
+}
+
+static int thread_count(int wanted, size_t elements)
+{
+#ifdef _OPENMP
+    int n = wanted > 0 ? wanted : omp_get_max_threads();
+#else
+    int n = 1;
+    (void)wanted;
+#endif
+    return elements < (size_t)n ? (int)elements : n;
+}
+
+static int thread_number(void)
+{
+#ifdef _OPENMP
+    return omp_get_thread_num();
+#else
+    return 0;
+#endif
+}
+
+static void free_overlays(gpf_overlay **o, int n)
+{
+    for (int i = 0; o && i < n; i++)
+        gpf_overlay_free(o[i]);
+    free(o);
+}
+
+static gpf_overlay **alloc_overlays(const gpf_damage *d, int n)
+{
+    gpf_overlay **o = calloc((size_t)n, sizeof *o);
+    for (int i = 0; o && i < n; i++)
+        if (!(o[i] = gpf_overlay_alloc(d))) {
+            free_overlays(o, i);
+            return NULL;
+        }
+    return o;
+}
+
+/* Checks the elements in blocks. An element's verdict depends on nothing but the base values, and
+ * the caller's wish to stop is looked at between blocks of a fixed size: so the result is the same
+ * for any number of threads. */
+static int check_elements(gpf_check *c, const gpf_check_options *how)
+{
+    enum { BLOCK = 64 };
+    c->threads = thread_count(how->threads, c->n_element);
+    gpf_overlay **overlay = alloc_overlays(c->damage, c->threads);
+    gpf__scale_of *scale = malloc(c->n_x * sizeof *scale);
+    int status = overlay && scale ? GSL_SUCCESS : GSL_ENOMEM;
+    for (size_t i = 0; status == GSL_SUCCESS && i < c->n_x; i++)
+        scale[i] = scale_of(c, i);
+    size_t done = 0, wrong = 0;
+    const size_t total = c->n_element;
+    while (status == GSL_SUCCESS && done < total) {
+        const long n = (long)(total - done < BLOCK ? total - done : BLOCK);
+        gpf_element *e = c->element + done;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, 4) num_threads(c->threads) if (c->threads > 1)
+#endif
+        for (long i = 0; i < n; i++)
+            gpf__decide(overlay[thread_number()], c->value,
+                        gpf_damage_depends(c->damage, (size_t)e[i].tensor), scale[e[i].tensor],
+                        &e[i]);
+        for (long i = 0; i < n; i++)
+            wrong += e[i].verdict == GPF_WRONG;
+        done += (size_t)n;
+        if (how->progress && how->progress(how->progress_arg, done, total))
+            status = GPF_ECANCEL;
+        if (how->max_failures && wrong >= how->max_failures)
+            break;
+    }
+    c->n_element = done;
+    free_overlays(overlay, c->threads);
+    free(scale);
+    return status;
+}
+
+/* The gradient of element e with that element moved by t. */
+static int gradient_beside(gpf_check *c, gpf_point *p, const gpf_element *e, double t, double *a)
+{
+    const gpf_node x = c->x[e->tensor];
+    const double *values = gpf_point_values(p, x);
+    const size_t n = gpf_damage_target_size(c->damage, (size_t)e->tensor);
+    double *moved = malloc(n * sizeof *moved);
+    if (!moved)
+        return GSL_ENOMEM;
+    memcpy(moved, values, n * sizeof *moved);
+    moved[e->k] += t;
+    double *theta = gpf_node_is_param(c->g, x) ? p->theta->data + gpf_param_offset(c->g, x) : NULL;
+    const double before = values[e->k];
+    if (theta)
+        theta[e->k] = moved[e->k];
+    else
+        gpf_point_bind(p, x, moved);
+    const int status = gpf_plan_run(c->plan, c->ws, p);
+    *a = status ? NAN : gradient(c, (size_t)e->tensor)[e->k];
+    if (theta)
+        theta[e->k] = before;
+    else
+        gpf_point_bind(p, x, values);
+    free(moved);
+    return status;
+}
+
+static bool close_to(double a, double slope, double error)
+{
+    return fabs(a - slope) <= 0.01 * fabs(slope) + GPF__SAFETY * error;
+}
+
+/* Outside the one-sided slopes at a tie: is the rule wrong, or only the derivative it takes on the
+ * edge? Beside the edge, on both sides, the rule's value tells. */
+static int blame_ties(gpf_check *c, gpf_point *p)
+{
+    enum { MOST = 256 };
+    int status = GSL_SUCCESS, n = 0;
+    for (size_t i = 0; i < c->n_element && n < MOST && status == GSL_SUCCESS; i++) {
+        gpf_element *e = &c->element[i];
+        const gpf_node x = c->x[e->tensor];
+        if (e->reason != GPF_REASON_OUTSIDE || !e->kink.tie || c->grad[e->tensor] == GPF_NONE ||
+            !(gpf_node_is_param(c->g, x) || gpf_node_is_data(c->g, x)))
+            continue;
+        n++;
+        double left, right;
+        status = gradient_beside(c, p, e, -e->step / 2, &left);
+        if (status == GSL_SUCCESS)
+            status = gradient_beside(c, p, e, e->step / 2, &right);
+        if (status == GSL_SUCCESS && close_to(left, e->left, e->left_error) &&
+            close_to(right, e->right, e->right_error))
+            e->reason = GPF_REASON_TIE;
+    }
+    return status;
+}
+
+int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *how, gpf_diag *why)
+{
+    const gpf_check_options defaults = gpf_check_defaults();
+    how = how ? how : &defaults;
+    c->ran = false;
+    c->n_element = 0;
+    if (at->N != c->N)
+        return gpf__diag(why, GSL_EBADLEN, "the point has %zu rows, the check was made for %zu",
+                         at->N, c->N);
+    gpf_point *p = extend(c, at);
+    int status = p ? gpf_plan_run(c->plan, c->ws, p) : GSL_ENOMEM;
+    if (status == GSL_SUCCESS)
+        status = gpf_damage_base(c->damage, p, &c->value);
+    if (status == GSL_SUCCESS)
+        status = choose(c, how);
+    if (status == GSL_SUCCESS) {
+        status = check_elements(c, how);
+        c->ran = status == GSL_SUCCESS || status == GPF_ECANCEL;
+    }
+    if (status == GSL_SUCCESS)
+        status = blame_ties(c, p);
+    const char *unbound = NULL;
+    for (size_t i = 0; status == GPF_EUNBOUND && p && i < p->n_data && !unbound; i++)
+        if (!p->data[i])
+            unbound = gpf_node_name(c->g, p->data_node[i]);
+    gpf_point_free(p);
+    if (unbound)
+        return gpf__diag(why, status, "data %s has no values", unbound);
+    return status ? gpf__diag(why, status, "%s", gpf_strerror(status)) : GSL_SUCCESS;
+}
+
+size_t gpf_check_n_elements(const gpf_check *c)
+{
+    return c->n_element;
+}
+
+const gpf_element *gpf_check_element(const gpf_check *c, size_t i)
+{
+    return i < c->n_element ? &c->element[i] : NULL;
+}
+
+gpf_tally gpf_check_tally(const gpf_check *c, int tensor)
+{
+    gpf_tally t = { .total = 0 };
+    for (size_t i = 0; i < c->n_x; i++)
+        if (tensor < 0 || (size_t)tensor == i)
+            t.total += gpf_damage_target_size(c->damage, i);
+    for (size_t i = 0; i < c->n_element; i++) {
+        const gpf_element *e = &c->element[i];
+        if (tensor >= 0 && e->tensor != tensor)
+            continue;
+        t.checked++;
+        t.count[e->verdict]++;
+        t.evaluations += e->evaluations;
+        if (e->verdict == GPF_RIGHT)
+            t.digits[(int)e->digits]++;
+        const double gap = fabs(e->analytic - e->numeric);
+        if (!(gap <= t.max_gap))
+            t.max_gap = isnan(t.max_gap) ? t.max_gap : gap; /* a NaN stays */
+    }
+    return t;
+}
+
+gpf_outcome gpf_check_outcome(const gpf_check *c)
+{
+    if (!c->ran)
+        return GPF_OUTCOME_TROUBLE;
+    if (gpf_check_tally(c, -1).count[GPF_WRONG])
+        return GPF_OUTCOME_WRONG;
+    for (size_t i = 0; i < c->n_x; i++) {
+        const gpf_tally t = gpf_check_tally(c, (int)i);
+        if (t.count[GPF_RIGHT] + t.count[GPF_KINK] == 0)
+            return GPF_OUTCOME_UNTESTED;
+    }
+    return GPF_OUTCOME_RIGHT;
+}
+
+size_t gpf_check_n_tensors(const gpf_check *c)
+{
+    return c->n_x;
+}
+
+gpf_node gpf_check_tensor(const gpf_check *c, size_t i)
+{
+    return i < c->n_x ? c->x[i] : GPF_NONE;
+}
+
+gpf_shape gpf_check_tensor_shape(const gpf_check *c, size_t i)
+{
+    gpf_shape s = gpf_node_shape(c->g, c->x[i]);
+    for (int a = 0; a < s.rank; a++)
+        if (s.dim[a] == GPF_N)
+            s.dim[a] = (ptrdiff_t)c->N;
+    return s;
+}
+
+gpf_node gpf_check_output(const gpf_check *c)
+{
+    return c->y;
+}
+
+double gpf_check_value(const gpf_check *c)
+{
+    return c->value;
+}
+
+int gpf_check_contracted(const gpf_check *c)
+{
+    return c->weights != GPF_NONE;
+}
+
+int gpf_check_threads(const gpf_check *c)
+{
+    return c->threads;
+}
+
+const gpf_graph *gpf_check_graph(const gpf_check *c)
+{
+    return c->g;
+}
+
+gpf_node gpf_check_nonfinite(const gpf_check *c, size_t *element)
+{
+    return gpf_damage_nonfinite(c->damage, element);
+}
