@@ -148,6 +148,7 @@ GPF_API gpf_outcome gpf_check_outcome(const gpf_check *c);
 GPF_API size_t gpf_check_n_tensors(const gpf_check *c);
 GPF_API gpf_node gpf_check_tensor(const gpf_check *c, size_t i);
 GPF_API gpf_shape gpf_check_tensor_shape(const gpf_check *c, size_t i); /* N replaced */
+GPF_API size_t gpf_check_batch(const gpf_check *c);    /* N */
 GPF_API gpf_node gpf_check_output(const gpf_check *c); /* y as given */
 GPF_API double gpf_check_value(const gpf_check *c);    /* y, contracted, at the point */
 GPF_API int gpf_check_contracted(const gpf_check *c);  /* 1: y had more than one element */

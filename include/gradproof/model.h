@@ -76,7 +76,8 @@ GPF_API const char *gpf_model_note(const gpf_model *m, size_t i);
  * columns become category codes 0, 1, .. in alphabetical order. Numbers parse the same under
  * every locale. Owned by the caller. */
 typedef struct gpf_table gpf_table;
-GPF_API gpf_table *gpf_table_parse(const char *text, size_t length, const char *name, gpf_diag *why);
+GPF_API gpf_table *gpf_table_parse(const char *text, size_t length, const char *name,
+                                   gpf_diag *why);
 GPF_API gpf_table *gpf_table_read(const char *path, gpf_diag *why);
 GPF_API void gpf_table_free(gpf_table *t);
 GPF_API size_t gpf_table_rows(const gpf_table *t);

@@ -143,7 +143,7 @@ struct gpf_op {
     X(B, add) X(B, sub) X(B, mul) X(B, div) X(U, neg) X(B, pow) X(U, sqrt) X(U, square)            \
     /* exponential.c */                                                                            \
     X(U, exp) X(U, log) X(U, expm1) X(U, log1p) X(U, sin) X(U, cos) X(U, tanh) X(U, sech2)         \
-    X(U, sigmoid) X(U, softplus) X(U, erf)                                                                 \
+    X(U, sigmoid) X(U, softplus) X(U, erf)                                                         \
     /* piecewise.c */                                                                              \
     X(U, abs) X(U, sign) X(P, step) X(B, greater) X(U, relu) X(P, leaky_relu) X(B, prelu)          \
     X(P, elu) X(B, max) X(B, min) X(Q, clip)                                                       \
@@ -152,7 +152,7 @@ struct gpf_op {
     /* softmax.c */                                                                                \
     X(U, softmax) X(U, log_softmax)                                                                \
     /* matrix.c */                                                                                 \
-    X(B, matmul) X(U, transpose) X(U, diagonal) X(U, diag_part) X(U, trace)                           \
+    X(B, matmul) X(U, transpose) X(U, diagonal) X(U, diag_part) X(U, trace)                        \
     /* shape.c */                                                                                  \
     X(S, reshape) X(S, broadcast) X(S, slice) X(S, pad) X(S, concat) X(S, one_hot)
 
@@ -206,7 +206,7 @@ GPF_API gpf_node gpf_one_hot(gpf_graph *g, gpf_node labels, ptrdiff_t k);
 GPF_API gpf_node gpf_sum_to(gpf_graph *g, gpf_node x, gpf_shape shape);
 
 /* A layer: act(x @ W + b) with new params <name>.W (inputs x units) and <name>.b (1 x units).
- * act may be NULL: linear. */
+ * act may be NULL: linear; else x @ W + b is named <name>.z. */
 typedef gpf_node (*gpf_activation)(gpf_graph *g, gpf_node x);
 GPF_API gpf_node gpf_dense(gpf_graph *g, const char *name, gpf_node x, ptrdiff_t units,
                            gpf_activation act);

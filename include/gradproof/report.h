@@ -35,7 +35,7 @@ typedef struct gpf_report_options {
 
 GPF_API gpf_report_options gpf_report_defaults(void);
 
-/* c may be NULL when there are only claims. */
+/* c may be NULL when there are only claims; how may be NULL: the defaults. */
 GPF_API int gpf_report_text(FILE *out, const gpf_check *c, const gpf_report_options *how);
 /* Schema "gradproof-check/1"; every element. Numbers that JSON cannot hold are null, with a
  * second field <name>_text: "nan", "inf" or "-inf". */

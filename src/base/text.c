@@ -35,7 +35,7 @@ int gpf__format(char *buf, size_t size, const char *format, ...)
 
 void gpf__append(char *buf, size_t size, const char *format, ...)
 {
-    const size_t used = strlen(buf);
+    const size_t used = size ? strlen(buf) : 0;
     if (used + 1 >= size)
         return;
     va_list ap;

@@ -313,7 +313,7 @@ static gpf_overlay **alloc_overlays(const gpf_damage *d, int n)
  * for any number of threads. */
 static int check_elements(gpf_check *c, const gpf_check_options *how)
 {
-    enum { BLOCK = 64 };
+    enum { BLOCK = 32 };
     c->threads = thread_count(how->threads, c->n_element);
     gpf_overlay **overlay = alloc_overlays(c->damage, c->threads);
     gpf__scale_of *scale = malloc(c->n_x * sizeof *scale);
@@ -326,7 +326,7 @@ static int check_elements(gpf_check *c, const gpf_check_options *how)
         const long n = (long)(total - done < BLOCK ? total - done : BLOCK);
         gpf_element *e = c->element + done;
 #ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic, 4) num_threads(c->threads) if (c->threads > 1)
+#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads) if (c->threads > 1)
 #endif
         for (long i = 0; i < n; i++)
             gpf__decide(overlay[thread_number()], c->value,
@@ -496,6 +496,11 @@ gpf_shape gpf_check_tensor_shape(const gpf_check *c, size_t i)
         if (s.dim[a] == GPF_N)
             s.dim[a] = (ptrdiff_t)c->N;
     return s;
+}
+
+size_t gpf_check_batch(const gpf_check *c)
+{
+    return c->N;
 }
 
 gpf_node gpf_check_output(const gpf_check *c)

@@ -25,7 +25,7 @@ static double largest(const double *x, size_t n)
     return m;
 }
 
-static bool finite(const double *x, size_t n)
+static bool all_finite(const double *x, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         if (!isfinite(x[i]))
@@ -112,7 +112,7 @@ static int compare_everywhere(gpf_graph *g, const gpf_plan *plan, gpf_workspace 
         status = p ? gpf_plan_run(plan, ws, p) : GSL_ENOMEM;
         const double *l = gpf_workspace_output(ws, 0), *r = gpf_workspace_output(ws, 1);
         const size_t nl = gpf_plan_output_size(plan, 0), nr = gpf_plan_output_size(plan, 1);
-        if (status == GSL_SUCCESS && finite(l, nl) && finite(r, nr)) {
+        if (status == GSL_SUCCESS && all_finite(l, nl) && all_finite(r, nr)) {
             *nonzero |= largest(l, nl) > 0 || largest(r, nr) > 0;
             compare(plan, ws, result);
             for (size_t i = 0; i < n_uses && status == GSL_SUCCESS && result->points <= GRAD_POINTS;

@@ -229,6 +229,87 @@ static slope better(probe *p, slope s, double h, double largest, double smallest
     return s;
 }
 
+/* One side's slope, over the largest stencil all of whose points are on one smooth piece, and y's
+ * limit from that side. */
+typedef struct side {
+    slope s;
+    double limit, change; /* largest difference of y from the base on this side */
+    bool own_piece, finite;
+} side;
+
+static side side_slope(probe *p, double h, double h_min)
+{
+    side r = { .s = { .ok = false } };
+    for (; fabs(h) >= h_min; h /= RETREAT) {
+        one_sided_points(p, h);
+        r.finite = p->finite;
+        if (!p->finite || !p->same)
+            continue;
+        r.own_piece = !p->moved;
+        r.change = reaction_of(p, 1);
+        r.s = one_sided(p, h);
+        r.limit = p->y[0] - r.s.value * (h / 4);
+        break;
+    }
+    return r;
+}
+
+/* Both sides have a slope of their own: the analytic value must lie between them. */
+static void between_slopes(probe *p, const side both[2], gpf__scale_of scale)
+{
+    gpf_element *e = p->e;
+    const slope *l = &both[0].s, *r = &both[1].s;
+    if (!l->ok || !r->ok) {
+        conclude(e, GPF_UNRESOLVED,
+                 both[0].finite && both[1].finite ? GPF_REASON_CROWDED : GPF_REASON_NOT_FINITE);
+        return;
+    }
+    e->left = l->value;
+    e->left_error = l->error;
+    e->right = r->value;
+    e->right_error = r->error;
+    e->step = fmin(l->step, r->step);
+    const slope mid = { .value = (l->value + r->value) / 2,
+                        .error = fmax(l->error, r->error) + fabs(l->value - r->value) / 2,
+                        .step = e->step,
+                        .ok = true };
+    take(e, &mid);
+    const double lo = fmin(e->left, e->right), hi = fmax(e->left, e->right),
+                 slack = GPF__SAFETY * fmax(e->left_error, e->right_error) +
+                         own_rounding(lo, hi, scale.gradient),
+                 jump = fabs(both[1].limit - both[0].limit);
+    if (!(e->analytic >= lo - slack && e->analytic <= hi + slack))
+        conclude(e, GPF_WRONG, GPF_REASON_OUTSIDE);
+    else if (jump > 0.5 * fmax(both[0].change, both[1].change) + 1e-9 * fabs(p->base))
+        conclude(e, GPF_KINK, GPF_REASON_JUMP);
+    else if (resolved(p, &mid, scale)) /* both slopes agree: smooth after all */
+        conclude(e, GPF_RIGHT, GPF_REASON_NONE);
+    else
+        conclude(e, GPF_KINK, GPF_REASON_BETWEEN);
+}
+
+/* Does y have two different slopes here although no op tells of a kink (a caller's op without a
+ * side rule, two switches between two points)? A central difference is then confident and wrong. */
+static bool hidden_kink(probe *p, double h, side both[2])
+{
+    both[0] = side_slope(p, -h, h / 1024);
+    both[1] = side_slope(p, h, h / 1024);
+    const slope *l = &both[0].s, *r = &both[1].s;
+    const double apart = fabs(l->value - r->value);
+    return l->ok && r->ok && apart > 10 * (l->error + r->error) &&
+           apart > 1e-6 * fmax(fabs(l->value), fabs(r->value));
+}
+
+/* A sign of that, for nothing: the second difference of a smooth y falls by four when the step is
+ * halved, that of a kink by two. */
+static bool looks_kinked(const probe *p)
+{
+    const double wide = p->y[0] - 2 * p->base + p->y[1], near = p->y[2] - 2 * p->base + p->y[3],
+                 noise = 1e3 * GSL_DBL_EPSILON *
+                         (fabs(p->y[0]) + fabs(p->y[1]) + fabs(p->y[2]) + fabs(p->y[3]));
+    return fabs(wide) > noise && fabs(near) > 0.4 * fabs(wide);
+}
+
 /* The step law, when both values disagree: GSL's rule without adaptation at steps around its own.
  * If all of them agree among themselves, the larger ones included, the error estimates are honest
  * and the gap is flat: the analytic value is wrong. A function noisier than GSL assumes, or
@@ -258,6 +339,11 @@ static void step_law(probe *p, const slope *first, gpf__scale_of scale)
                         (s[i].truncation + s[i].rounding + s[best].truncation + s[best].rounding) +
                     1e-12 * fabs(s[best].value);
     if (flat) {
+        side both[2];
+        if (hidden_kink(p, first->step, both)) {
+            between_slopes(p, both, scale);
+            return;
+        }
         take(e, first);
         conclude(e, GPF_WRONG, GPF_REASON_FLAT_GAP);
         return;
@@ -288,31 +374,6 @@ static void step_law(probe *p, const slope *first, gpf__scale_of scale)
                      : GPF_REASON_NOISE);
 }
 
-/* One side's slope, over the largest stencil all of whose points are on one smooth piece, and y's
- * limit from that side. */
-typedef struct side {
-    slope s;
-    double limit, change; /* largest difference of y from the base on this side */
-    bool own_piece, finite;
-} side;
-
-static side side_slope(probe *p, double h, double h_min)
-{
-    side r = { .s = { .ok = false } };
-    for (; fabs(h) >= h_min; h /= RETREAT) {
-        one_sided_points(p, h);
-        r.finite = p->finite;
-        if (!p->finite || !p->same)
-            continue;
-        r.own_piece = !p->moved;
-        r.change = reaction_of(p, 1);
-        r.s = one_sided(p, h);
-        r.limit = p->y[0] - r.s.value * (h / 4);
-        break;
-    }
-    return r;
-}
-
 /* The branch record of the smallest central stencil: which op was where at each of its points. */
 static void record_kink(probe *p, double h)
 {
@@ -336,51 +397,47 @@ static void record_kink(probe *p, double h)
     e->kink_step = h;
 }
 
-/* No central stencil is both free of kinks and large enough. If the base's own piece reaches far
- * enough to one side, that side's slope is the derivative. Otherwise the analytic value must lie
- * between the slopes of both sides. */
-static void kink_verdict(probe *p, double h, double h_min, double kink_step, gpf__scale_of scale)
+/* The verdict from the smooth piece the base point is on, if that reaches far enough to one side
+ * or, by a central stencil, to both: then that slope is the derivative. The best of the three. */
+static bool from_own_piece(probe *p, const side both[2], const slope *central_slope,
+                           gpf__scale_of scale)
 {
     gpf_element *e = p->e;
+    const slope *best = central_slope->ok ? central_slope : NULL;
+    for (int i = 0; i < 2; i++)
+        if (both[i].own_piece && both[i].s.ok && (!best || both[i].s.error < best->error))
+            best = &both[i].s;
+    if (!best || !resolved(p, best, scale))
+        return false;
+    take(e, best);
+    if (gpf__agree(e->analytic, best->value, best->error, scale.gradient)) {
+        conclude(e, GPF_RIGHT, GPF_REASON_NONE);
+        return true;
+    }
+    /* The step law on one side: does a smaller step say the same? */
+    const double h = best->step / 4 * (best == &both[0].s ? -1 : 1);
+    if (best == central_slope)
+        central_points(p, h);
+    else
+        one_sided_points(p, h);
+    const slope again = best == central_slope ? central(p, h) : one_sided(p, h);
+    const bool flat =
+        again.ok && fabs(again.value - best->value) <=
+                        GPF__SAFETY * (again.error + best->error) + 1e-12 * fabs(best->value);
+    conclude(e, flat ? GPF_WRONG : GPF_UNRESOLVED, flat ? GPF_REASON_FLAT_GAP : GPF_REASON_NOISE);
+    return true;
+}
+
+/* Kinks around: the derivative of the base point's own smooth piece if that can be had. Otherwise
+ * the analytic value must lie between the slopes of both sides. */
+static void kink_verdict(probe *p, double h, double h_min, double kink_step,
+                         const slope *central_slope, gpf__scale_of scale)
+{
     record_kink(p, kink_step);
     const side both[] = { side_slope(p, -16 * h, h_min), side_slope(p, 16 * h, h_min) };
-    for (int i = 0; i < 2; i++)
-        if (both[i].own_piece && both[i].s.ok && resolved(p, &both[i].s, scale)) {
-            take(e, &both[i].s);
-            if (gpf__agree(e->analytic, e->numeric, e->error, scale.gradient))
-                conclude(e, GPF_RIGHT, GPF_REASON_NONE);
-            else
-                conclude(e, GPF_WRONG, GPF_REASON_FLAT_GAP);
-            return;
-        }
-    const slope *l = &both[0].s, *r = &both[1].s;
-    if (!l->ok || !r->ok) {
-        conclude(e, GPF_UNRESOLVED,
-                 both[0].finite && both[1].finite ? GPF_REASON_CROWDED : GPF_REASON_NOT_FINITE);
+    if (from_own_piece(p, both, central_slope, scale))
         return;
-    }
-    e->left = l->value;
-    e->left_error = l->error;
-    e->right = r->value;
-    e->right_error = r->error;
-    e->step = fmin(l->step, r->step);
-    const slope mid = { .value = (l->value + r->value) / 2,
-                        .error = fmax(l->error, r->error) + fabs(l->value - r->value) / 2,
-                        .step = e->step,
-                        .ok = true };
-    take(e, &mid);
-    const double lo = fmin(e->left, e->right), hi = fmax(e->left, e->right),
-                 slack = GPF__SAFETY * fmax(e->left_error, e->right_error) +
-                         own_rounding(lo, hi, scale.gradient),
-                 jump = fabs(both[1].limit - both[0].limit);
-    if (!(e->analytic >= lo - slack && e->analytic <= hi + slack))
-        conclude(e, GPF_WRONG, GPF_REASON_OUTSIDE);
-    else if (jump > 0.5 * fmax(both[0].change, both[1].change) + 1e-9 * fabs(p->base))
-        conclude(e, GPF_KINK, GPF_REASON_JUMP);
-    else if (resolved(p, &mid, scale)) /* both slopes agree: smooth after all */
-        conclude(e, GPF_RIGHT, GPF_REASON_NONE);
-    else
-        conclude(e, GPF_KINK, GPF_REASON_BETWEEN);
+    between_slopes(p, both, scale);
 }
 
 static void decide(probe *p, int depends, gpf__scale_of scale)
@@ -414,16 +471,24 @@ static void decide(probe *p, int depends, gpf__scale_of scale)
     while (p->moved || !p->finite) {
         kink_step = h;
         if (p->tie || h / RETREAT < h_min) {
-            kink_verdict(p, h0, h_min, kink_step, scale);
+            const slope none = { .ok = false };
+            kink_verdict(p, h0, h_min, kink_step, &none, scale);
             return;
         }
         central_points(p, h /= RETREAT);
     }
+    const bool suspicious = looks_kinked(p);
     slope s = central(p, h);
     if (!(s.ok && resolved(p, &s, scale)) && kink_step == 0)
         s = better(p, s, h, h_max, h_min);
-    if (kink_step > 0 && !(s.ok && resolved(p, &s, scale))) {
-        kink_verdict(p, h0, h_min, kink_step, scale);
+    /* Near a kink the clean central stencil may be too small to say much. */
+    if (kink_step > 0 && !(s.ok && s.error <= 1e-7 * magnitude(e, s.value))) {
+        kink_verdict(p, h0, h_min, kink_step, &s, scale);
+        return;
+    }
+    side both[2];
+    if (suspicious && s.ok && hidden_kink(p, h, both)) {
+        between_slopes(p, both, scale);
         return;
     }
     take(e, &s);

@@ -8,8 +8,9 @@
 /* How many of its own error estimates the numeric value may be off before the gap counts: GSL's
  * estimate covered every one of 16 800 entries of smooth nets, so 3 is a factor of safety. */
 #define GPF__SAFETY 3.0
-/* An agreement is evidence when the error is below this fraction of the value. */
-#define GPF__RESOLVED 1e-3
+/* An agreement is evidence when the error is below this fraction of the value: then, with the
+ * factor above, a value that is off by a thousandth cannot pass. */
+#define GPF__RESOLVED 1e-4
 
 /* What the decision knows about the element's tensor. */
 typedef struct gpf__scale_of {

@@ -451,8 +451,9 @@ gpf_node gpf_apply(gpf_graph *g, const gpf_op *op, const gpf_node *x, int n_x, c
     if (g->error.status)
         return GPF_POISON;
     if (op->arity == GPF_VARIADIC ? n_x < 1 : n_x != op->arity)
-        return gpf__fail(g, GSL_EINVAL, "%s takes %d inputs, %d given", op->name,
-                         op->arity == GPF_VARIADIC ? 1 : op->arity, n_x);
+        return gpf__fail(g, GSL_EINVAL, "%s takes %s%d input%s, %d given", op->name,
+                         op->arity == GPF_VARIADIC ? "at least " : "", abs(op->arity),
+                         abs(op->arity) == 1 ? "" : "s", n_x);
     const gpf_attr a = attr ? *attr : gpf_attr_default(op->params);
 
     gpf_node same_shape[ELEMENTWISE_MAX];

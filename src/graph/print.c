@@ -12,7 +12,9 @@ static void label(const gpf_graph *g, gpf_node id, int depth, char *buf, size_t 
         gpf__append(buf, size, "%s", n->name);
     } else if (n->op == &gpf__op_const && !n->values) {
         gpf__append(buf, size, "%g", n->attr.p[0]);
-    } else if (n->op->view && n->n_x == 1 && depth > 0 && !strcmp(n->op->name, "broadcast")) {
+    } else if (n->op == &gpf__op_const) {
+        gpf__append(buf, size, "[..]");
+    } else if (n->op->view && n->n_x == 1 && !strcmp(n->op->name, "broadcast")) {
         label(g, n->x[0], depth, buf, size); /* says nothing a reader wants to know */
     } else if (depth == 0 && n->n_x) {
         gpf__append(buf, size, "%s(..)", n->op->name);

@@ -97,7 +97,7 @@ const gpf_op gpf_op_mul = { .name = "mul",
 MAP2(div_map, u / v)
 RULE(div_vjp0, gpf_div(g, bar, w))
 RULE(div_vjp1, gpf_neg(g, gpf_mul(g, bar, gpf_div(g, y, w))))
-RULE(div_jvp1, gpf_neg(g, gpf_div(g, gpf_mul(g, x, bar), gpf_square(g, w))))
+RULE(div_jvp1, gpf_neg(g, gpf_mul(g, gpf_div(g, x, w), gpf_div(g, bar, w))))
 static gpf_node div_fold(gpf_graph *g, const gpf_node *x, const gpf_attr *attr)
 {
     (void)attr;

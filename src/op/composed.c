@@ -98,8 +98,13 @@ LOSS(bce_with_logits, reduce_all(g,
                                  gpf_add(g, gpf_mul(g, w, gpf_softplus(g, gpf_neg(g, x))),
                                          gpf_mul(g, one_minus(g, w), gpf_softplus(g, x))),
                                  k[0]))
-LOSS(cross_entropy,
-     reduce(g, gpf_neg(g, gpf_mul(g, w, gpf_log_softmax(g, x))), gpf_size(g, x, 1), k[0]))
+/* One term a row: all axes but the last count rows. */
+static gpf_node rows(gpf_graph *g, gpf_node x)
+{
+    const int rank = gpf_node_shape(g, x).rank;
+    return gpf_size(g, x, rank ? ((ptrdiff_t)1 << (rank - 1)) - 1 : 0);
+}
+LOSS(cross_entropy, reduce(g, gpf_neg(g, gpf_mul(g, w, gpf_log_softmax(g, x))), rows(g, x), k[0]))
 LOSS(hinge, reduce_all(g, gpf_relu(g, one_minus(g, gpf_mul(g, w, x))), k[0]))
 /* m (e - m/2) with e = |a - b|, m = min(e, delta) */
 static gpf_node huber(gpf_graph *g, const gpf_node *in, const gpf_attr *attr)
@@ -160,5 +165,10 @@ gpf_node gpf_dense(gpf_graph *g, const char *name, gpf_node x, ptrdiff_t units, 
     const gpf_node w = gpf_param(g, w_name, gpf_shape2(s.dim[1], units));
     const gpf_node b = gpf_param(g, b_name, gpf_shape2(1, units));
     const gpf_node z = gpf_add(g, gpf_matmul(g, x, w), b);
-    return act ? act(g, z) : z;
+    if (!act)
+        return z;
+    char z_name[128]; /* reports then say which unit's kink they met */
+    gpf__format(z_name, sizeof z_name, "%s.z", name);
+    gpf_node_set_name(g, z, z_name);
+    return act(g, z);
 }

@@ -151,9 +151,14 @@ static inline double sech2(double u)
 }
 MAP1(sech2_map, sech2(u))
 RULE(sech2_vjp, gpf_mul(g, bar, gpf_mul(g, gpf__scale(g, -2, gpf_tanh(g, x)), y)))
-RULE(sech2_jvp,
-     gpf_mul(g, gpf__scale(g, 2, gpf_mul(g, bar, y)),
-             gpf_sub(g, gpf_const(g, 1), gpf__scale(g, 2, gpf_sigmoid(g, gpf__scale(g, 2, x))))))
+/* The jvp takes tanh x = 2t/(1 + t^2) from t = tanh(x/2). */
+static gpf_node tanh_half(gpf_graph *g, gpf_node x)
+{
+    return gpf_tanh(g, gpf__scale(g, 0.5, x));
+}
+RULE(sech2_jvp, gpf_mul(g, gpf_mul(g, bar, y),
+                        gpf_div(g, gpf__scale(g, -4, tanh_half(g, x)),
+                                gpf_add(g, gpf_const(g, 1), gpf_square(g, tanh_half(g, x))))))
 const gpf_op gpf_op_sech2 = { .name = "sech2",
                               .arity = 1,
                               .formula = "1/cosh(x)^2, the derivative of tanh",

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Reductions over chosen axes. A mask keeps the reduced axes as size 1, so results line up with
  * their input in broadcasting; GPF_ALL_AXES gives a scalar. */
+#include "graph/graph.h"
 #include "op/rows.h"
 
 #include <math.h>
@@ -17,7 +18,7 @@ static int reduce_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_s
     if (axes == GPF_ALL_AXES)
         return *y = gpf_shape0(), GSL_SUCCESS;
     if (axes < 0 || axes >> x->rank) {
-        gpf__format(why, why_size, "it has axes 0 to %d", x->rank - 1);
+        gpf__format(why, why_size, x->rank ? "it has axes 0 to %d" : "it has no axes", x->rank - 1);
         return GPF_ESHAPE;
     }
     *y = *x;
@@ -77,6 +78,8 @@ typedef struct reduction {
     double *y, *aux;
     const double *most;
     size_t *winner;
+    int *side;
+    double *margin;
 } reduction;
 
 /* Pairwise: the error grows with log n instead of n, which is what finite differences of sums
@@ -170,6 +173,12 @@ static void lead_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
     }
 }
 
+/* Two infinities are a tie, their difference is none. */
+static double lead(double most, double next)
+{
+    return most == next ? 0 : most - next;
+}
+
 static void max_branch(const gpf_call *c, int *side, double *margin)
 {
     const size_t n = gpf__tensor_size(c->y);
@@ -180,7 +189,7 @@ static void max_branch(const gpf_call *c, int *side, double *margin)
     reduction r = { .x = c->x[0]->data, .y = margin, .aux = c->scratch, .winner = winner };
     each_run(c->x[0], c->attr->k[0], lead_run, &r);
     for (size_t i = 0; i < n; i++) {
-        margin[i] -= c->scratch[i];
+        margin[i] = lead(margin[i], c->scratch[i]);
         /* folded into an int: positions a multiple of 2^30 apart would look alike */
         side[i] = (int)(winner[i] & 0x3fffffff) * 2 + (margin[i] == 0);
     }
@@ -208,7 +217,8 @@ const gpf_op gpf_op_max_over = { .name = "max",
                                  .branch = max_branch,
                                  .tie = "equal shares to all that are largest" };
 
-/* winner: 1/m where x is one of the m largest along the axes, else 0; of x's shape. */
+/* winner: 1/m where x is one of the m largest along the axes, else 0, NaN beside a NaN; of x's
+ * shape. */
 static int winner_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_shape *y, char *why,
                         size_t why_size)
 {
@@ -229,7 +239,8 @@ static void share_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
     const reduction *r = ctx;
     for (size_t i = 0; i < n; i++) {
         const size_t o = out + step * i;
-        r->y[in + i] = r->x[in + i] == r->most[o] ? 1 / r->aux[o] : 0;
+        const double m = r->most[o];
+        r->y[in + i] = r->x[in + i] == m ? 1 / r->aux[o] : isnan(m) ? m : 0;
     }
 }
 
@@ -247,9 +258,38 @@ static void winner_eval(const gpf_call *c)
     each_run(c->x[0], c->attr->k[0], share_run, &r);
 }
 
+/* Side: below the largest (0), the largest alone (2), on the edge where it is shared (1). */
+static void winner_side_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
+{
+    const reduction *r = ctx;
+    for (size_t i = 0; i < n; i++) {
+        const size_t o = out + step * i;
+        const double u = r->x[in + i], ahead = lead(r->y[o], r->aux[o]);
+        r->side[in + i] = u != r->y[o] ? 0 : ahead == 0 ? 1 : 2;
+        r->margin[in + i] = u != r->y[o] ? r->y[o] - u : ahead;
+    }
+}
+
+static void winner_branch(const gpf_call *c, int *side, double *margin)
+{
+    const size_t n = gpf__tensor_size(c->x[0]);
+    double *most = c->scratch, *next = c->scratch + n;
+    for (size_t i = 0; i < 2 * n; i++)
+        most[i] = -INFINITY;
+    reduction r = { .x = c->x[0]->data,
+                    .y = most,
+                    .aux = next,
+                    .winner = (size_t *)(void *)(next + n),
+                    .side = side,
+                    .margin = margin };
+    each_run(c->x[0], c->attr->k[0], lead_run, &r);
+    each_run(c->x[0], c->attr->k[0], winner_side_run, &r);
+}
+
+/* For the largest, the next or their number, and which it is. */
 static size_t winner_scratch(const gpf_call *c)
 {
-    return 2 * gpf__tensor_size(c->x[0]);
+    return 3 * gpf__tensor_size(c->x[0]);
 }
 
 const gpf_op gpf_op_winner = { .name = "winner",
@@ -260,7 +300,10 @@ const gpf_op gpf_op_winner = { .name = "winner",
                                .params = axes_params,
                                .shape = winner_shape,
                                .eval = winner_eval,
-                               .scratch = winner_scratch };
+                               .scratch = winner_scratch,
+                               .branch = winner_branch,
+                               .pieces = "less|largest",
+                               .tie = "none: a jump" };
 
 /* log sum e^x = m + log sum e^(x - m), m = max x: no overflow, at least one term is 1. */
 static void exp_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
@@ -346,8 +389,8 @@ const gpf_op gpf_op_size = { .name = "size",
 
 gpf_node gpf_size(gpf_graph *g, gpf_node x, ptrdiff_t axes)
 {
-    if (gpf_graph_status(g, NULL) || x <= GPF_POISON)
-        return gpf_neg(g, x); /* reports what is wrong with x */
+    if (!gpf__ok(g, x))
+        return GPF_POISON;
     gpf_attr a = { .k = { 1, 0 } };
     const gpf_shape s = gpf_node_shape(g, x);
     for (int i = 0; i < s.rank; i++) {

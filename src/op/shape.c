@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Ops that move elements and compute nothing. */
+#include "graph/graph.h"
 #include "op/rows.h"
 
 #include <math.h>
@@ -179,8 +180,8 @@ gpf_node gpf_broadcast(gpf_graph *g, gpf_node x, gpf_shape shape)
 
 gpf_node gpf_sum_to(gpf_graph *g, gpf_node x, gpf_shape shape)
 {
-    if (gpf_graph_status(g, NULL) || x <= GPF_POISON)
-        return gpf_neg(g, x); /* reports what is wrong with x */
+    if (!gpf__ok(g, x))
+        return GPF_POISON;
     const gpf_shape s = gpf_node_shape(g, x);
     const int shift = s.rank - shape.rank;
     ptrdiff_t axes = 0;
@@ -255,8 +256,8 @@ const gpf_op gpf_op_slice = { .name = "slice",
 static gpf_node apply_range(gpf_graph *g, const gpf_op *op, gpf_node x, const ptrdiff_t *start,
                             const ptrdiff_t *size)
 {
-    if (gpf_graph_status(g, NULL) || x <= GPF_POISON)
-        return gpf_neg(g, x); /* reports what is wrong with x */
+    if (!gpf__ok(g, x))
+        return GPF_POISON;
     gpf_attr a = { .k = { 0 } };
     for (int i = 0; i < gpf_node_shape(g, x).rank; i++) {
         a.k[i] = start[i];

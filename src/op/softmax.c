@@ -30,7 +30,10 @@ static void softmax_rows(const gpf_call *c, bool logarithm)
 {
     const gpf_tensor *t = c->x[0];
     const int axis = axis_of(c->attr, t->rank);
-    const size_t n = t->dim[axis], stride = (size_t)t->stride[axis], total = gpf__tensor_size(t);
+    const size_t n = t->dim[axis], total = gpf__tensor_size(t);
+    size_t stride = 1; /* not the tensor's own: that of an axis of size 1 may be anything */
+    for (int a = axis + 1; a < t->rank; a++)
+        stride *= t->dim[a];
     for (size_t first = 0; first < total; first += n * stride)
         for (size_t j = 0; j < stride; j++) {
             const double *x = t->data + first + j;

@@ -199,7 +199,7 @@ int gpf_damage_base(gpf_damage *d, const gpf_point *at, double *y)
 
 const double *gpf_damage_target(const gpf_damage *d, size_t i)
 {
-    return i < d->n_target ? d->base->t[d->target[i].value].data : NULL;
+    return i < d->n_target && d->base->ran ? d->base->t[d->target[i].value].data : NULL;
 }
 
 size_t gpf_damage_target_size(const gpf_damage *d, size_t i)
@@ -214,7 +214,7 @@ int gpf_damage_depends(const gpf_damage *d, size_t i)
 
 gpf_node gpf_damage_nonfinite(const gpf_damage *d, size_t *element)
 {
-    for (int v = 0; v < d->plan->n_value; v++) {
+    for (int v = 0; d->base->ran && v < d->plan->n_value; v++) {
         const gpf__value *value = &d->plan->value[v];
         if (value->source == GPF__VIEW || value->node == GPF_NONE)
             continue; /* looks into a value that was looked at */
@@ -307,6 +307,8 @@ int gpf_overlay_values(gpf_overlay *o, size_t i, size_t k, const double *t, size
 {
     const gpf_damage *d = o->d;
     const gpf_plan *p = d->plan;
+    if (!d->base->ran)
+        GSL_ERROR("no base point", GSL_EINVAL);
     if (i >= d->n_target || k >= gpf_damage_target_size(d, i))
         GSL_ERROR("no such element to change", GSL_EINVAL);
     if (o->target != i || o->epoch != d->epoch)

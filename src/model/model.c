@@ -1,0 +1,416 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "model/model.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+static uint64_t hash(const char *s)
+{
+    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
+    for (; *s; s++)
+        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
+    return h;
+}
+
+/* The table entry of a name, or the empty one where it belongs. */
+static size_t *entry(const gpf_model *m, const char *name, uint64_t h)
+{
+    size_t i = (size_t)h & (m->table_size - 1);
+    for (; m->table[i]; i = (i + 1) & (m->table_size - 1)) {
+        const gpf__symbol *s = m->symbol[m->table[i] - 1];
+        if (s->hash == h && !strcmp(s->name, name))
+            break;
+    }
+    return &m->table[i];
+}
+
+static int grow_table(gpf_model *m)
+{
+    if (2 * (m->n_symbols + 1) <= m->table_size)
+        return GSL_SUCCESS;
+    const size_t size = m->table_size ? 2 * m->table_size : 64;
+    size_t *table = calloc(size, sizeof *table);
+    if (!table)
+        return GSL_ENOMEM;
+    free(m->table);
+    m->table = table;
+    m->table_size = size;
+    for (size_t i = 0; i < m->n_symbols; i++)
+        *entry(m, m->symbol[i]->name, m->symbol[i]->hash) = i + 1;
+    return GSL_SUCCESS;
+}
+
+gpf__symbol *gpf__symbol_find(const gpf_model *m, const char *name)
+{
+    const size_t i = m->table_size ? *entry(m, name, hash(name)) : 0;
+    return i ? m->symbol[i - 1] : NULL;
+}
+
+gpf__symbol *gpf__symbol_get(gpf_model *m, const char *name)
+{
+    gpf__symbol *s = gpf__symbol_find(m, name);
+    if (s)
+        return s;
+    s = gpf__arena_alloc(&m->arena, sizeof *s);
+    char *copy = gpf__arena_strndup(&m->arena, name, strlen(name));
+    if (!s || !copy || grow_table(m) ||
+        gpf__grow(&m->symbol, &m->symbol_cap, m->n_symbols + 1, sizeof *m->symbol)) {
+        gpf__report_nomem(&m->source);
+        return NULL;
+    }
+    s->name = copy;
+    s->hash = hash(copy);
+    s->node = GPF_POISON;
+    *entry(m, copy, s->hash) = m->n_symbols + 1;
+    m->symbol[m->n_symbols++] = s;
+    return s;
+}
+
+int gpf__symbol_check_new(gpf_model *m, const char *name, gpf__place at)
+{
+    const gpf__symbol *s = gpf__symbol_find(m, name);
+    if (!strcmp(name, "N") || !strcmp(name, "pi"))
+        return gpf__report(&m->source, at, GPF_ENAME, "%s always means %s", name,
+                           *name == 'N' ? "the number of samples" : "3.14159...");
+    if (!s || !s->assigned)
+        return GSL_SUCCESS;
+    return gpf__report(&m->source, at, GPF_ENAME, "'%s' was given its meaning in line %d already",
+                       name, s->at.line);
+}
+
+int gpf__symbol_assign(gpf_model *m, const char *name, gpf__place at, gpf_node node)
+{
+    const int status = gpf__symbol_check_new(m, name, at);
+    if (status)
+        return status;
+    gpf__symbol *s = gpf__symbol_get(m, name);
+    if (!s)
+        return GSL_ENOMEM;
+    if (gpf__grow(&m->name, &m->name_cap, m->n_names + 1, sizeof *m->name))
+        return gpf__report_nomem(&m->source);
+    size_t *uses = gpf__arena_alloc(&m->arena, m->n_current * sizeof *uses);
+    if (!uses)
+        return gpf__report_nomem(&m->source);
+    if (m->n_current)
+        memcpy(uses, m->current, m->n_current * sizeof *uses);
+    s->uses = uses;
+    s->n_uses = m->n_current;
+    s->assigned = true;
+    s->at = at;
+    s->node = node;
+    m->name[m->n_names++] = s->name;
+    /* A number is not named: lambda = 1 would turn every 1 of the graph into "lambda". */
+    double value;
+    if (node == GPF_POISON || gpf_node_is_const(m->g, node, &value) || gpf_node_name(m->g, node))
+        return GSL_SUCCESS;
+    gpf_node_set_name(m->g, node, s->name);
+    return gpf__report_graph(m, at);
+}
+
+int gpf__report_graph(gpf_model *m, gpf__place at)
+{
+    gpf_diag why;
+    const int status = gpf_graph_status(m->g, &why);
+    /* a gradient of a gradient of a gradient.. grows as fast as it can be written */
+    if (gpf_graph_n_nodes(m->g) > GPF__MAX_NODES && !m->source.status)
+        m->source.status =
+            gpf__report(&m->source, at, GPF_ELIMIT, "the graph has more than %d nodes up to here",
+                        GPF__MAX_NODES);
+    if (!status)
+        return m->source.status;
+    gpf_graph_clear_status(m->g);
+    if (status == GSL_ENOMEM)
+        return gpf__report_nomem(&m->source);
+    return gpf__report(&m->source, at, status, "%s", why.text);
+}
+
+int gpf__charge(gpf_model *m, gpf__place at, const char *what, size_t rows, size_t cols)
+{
+    const double bytes = (double)rows * (double)cols * sizeof(double);
+    if (bytes > (double)(m->options.max_bytes - m->bytes))
+        return gpf__report(&m->source, at, GPF_ELIMIT,
+                           "%s of %zux%zu takes %.3g MB; with what there is, that is more than "
+                           "the limit of %.3g MB",
+                           what, rows, cols, bytes / 1e6, (double)m->options.max_bytes / 1e6);
+    m->bytes += rows * cols * sizeof(double);
+    return GSL_SUCCESS;
+}
+
+int gpf__reserve(gpf_model *m, gpf__place at, const char *what, size_t rows, size_t cols,
+                 double **v)
+{
+    const int status = gpf__charge(m, at, what, rows, cols);
+    if (status)
+        return status;
+    *v = gpf__arena_alloc(&m->arena, rows * cols * sizeof **v);
+    return *v ? GSL_SUCCESS : gpf__report_nomem(&m->source);
+}
+
+int gpf__remember_leaf(gpf_model *m, gpf_node node, const double *values)
+{
+    if (gpf__grow(&m->leaf, &m->leaf_cap, m->n_leaves + 1, sizeof *m->leaf))
+        return gpf__report_nomem(&m->source);
+    m->leaf[m->n_leaves++] = (gpf__leaf){ node, values };
+    return GSL_SUCCESS;
+}
+
+/* Samples in use: those of the chosen part of the split. */
+static size_t batch(const gpf_model *m)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < m->n_samples; i++)
+        n += !m->held_out || m->options.rows == 2 || m->held_out[i] == (m->options.rows == 1);
+    return n;
+}
+
+static int make_point(gpf_model *m)
+{
+    m->point = gpf_point_alloc(m->g, batch(m));
+    if (!m->point)
+        return gpf__report_nomem(&m->source);
+    for (size_t i = 0; i < m->n_leaves; i++) {
+        const gpf__leaf *l = &m->leaf[i];
+        if (gpf_node_is_data(m->g, l->node))
+            gpf_point_bind(m->point, l->node, l->values);
+        else
+            memcpy(gpf_point_params(m->point)->data + gpf_param_offset(m->g, l->node), l->values,
+                   gpf_shape_size(gpf_node_shape(m->g, l->node), 0) * sizeof *l->values);
+    }
+    return GSL_SUCCESS;
+}
+
+static int make_notes(gpf_model *m)
+{
+    enum { SIZE = 200 };
+    m->note_text = gpf__arena_alloc(&m->arena, (m->n_notes + 1) * sizeof *m->note_text);
+    for (size_t i = 0; m->note_text && i < m->n_notes; i++) {
+        char *text = gpf__arena_alloc(&m->arena, SIZE), shape[64];
+        if (!text)
+            return gpf__report_nomem(&m->source);
+        const gpf__note *n = &m->note[i];
+        gpf__format(text, SIZE, "%s: reduction=%s over %s", n->loss, n->reduction,
+                    gpf_shape_text(n->shape, shape, sizeof shape));
+        if (strchr(shape, 'N'))
+            gpf__append(text, SIZE, ", N = %zu", gpf_point_batch(m->point));
+        m->note_text[i] = text;
+    }
+    return m->note_text ? GSL_SUCCESS : gpf__report_nomem(&m->source);
+}
+
+static void parse(gpf_model *m)
+{
+    gpf__arena tree = { NULL };
+    gpf__statement *statements;
+    if (!gpf__ast_parse(&m->source, &tree, &statements))
+        gpf__build(m, statements);
+    gpf__arena_free(&tree);
+    if (m->options.rows && !m->held_out && !m->source.n_why)
+        gpf__report(&m->source, (gpf__place){ 0, 0, 0 }, GPF_EDATA,
+                    "%s rows are asked for, but the model has no split of sample tables",
+                    m->options.rows == 1 ? "test" : "all");
+    if (!m->source.n_why && !make_point(m))
+        make_notes(m);
+}
+
+gpf_model *gpf_model_parse(const char *text, size_t length, const char *name,
+                           const gpf_model_options *options, gpf_diag *why, size_t max_why,
+                           size_t *n_why)
+{
+    gpf_diag none;
+    size_t count;
+    gpf__source source = { .text = text,
+                           .length = length,
+                           .name = name,
+                           .why = max_why ? why : &none,
+                           .max_why = why ? max_why : 0 };
+    gpf_model *m = calloc(1, sizeof *m);
+    gpf_graph *g = m ? gpf_graph_alloc() : NULL;
+    n_why = n_why ? n_why : &count;
+    if (!g) {
+        free(m);
+        gpf__report_nomem(&source);
+        *n_why = source.n_why;
+        return NULL;
+    }
+    m->g = g;
+    m->source = source;
+    if (options)
+        m->options = *options;
+    if (!m->options.max_bytes)
+        m->options.max_bytes = (size_t)1 << 30;
+    m->seed = options && options->seed_given ? options->seed : 1;
+    char *copy = gpf__arena_strndup(&m->arena, name, strlen(name));
+    if (copy) {
+        m->source.name = copy;
+        parse(m);
+    } else {
+        gpf__report_nomem(&m->source);
+    }
+    *n_why = m->source.n_why;
+    if (*n_why) {
+        gpf_model_free(m);
+        return NULL;
+    }
+    m->source = (gpf__source){ .name = m->source.name }; /* text and why are the caller's */
+    return m;
+}
+
+gpf_model *gpf_model_read(const char *path, const gpf_model_options *options, gpf_diag *why,
+                          size_t max_why, size_t *n_why)
+{
+    char *text = NULL, reason[100];
+    size_t length = 0, count;
+    const int status = gpf__read_file(path, GPF__MAX_TEXT, &text, &length, reason, sizeof reason);
+    if (status) {
+        gpf__source source = { .name = path, .why = why, .max_why = why ? max_why : 0 };
+        gpf__report(&source, (gpf__place){ 0, 0, 0 }, status, "%s", reason);
+        *(n_why ? n_why : &count) = source.n_why;
+        return NULL;
+    }
+    gpf_model *m = gpf_model_parse(text, length, path, options, why, max_why, n_why);
+    free(text);
+    return m;
+}
+
+void gpf_model_free(gpf_model *m)
+{
+    if (!m)
+        return;
+    gpf_point_free(m->point);
+    gpf_graph_free(m->g);
+    free(m->symbol);
+    free(m->table);
+    free(m->name);
+    free(m->leaf);
+    free(m->use);
+    free(m->current);
+    free(m->claim);
+    free(m->note);
+    gpf__arena_free(&m->arena);
+    free(m);
+}
+
+gpf_graph *gpf_model_graph(gpf_model *m)
+{
+    return m->g;
+}
+
+gpf_point *gpf_model_point(gpf_model *m)
+{
+    return m->point;
+}
+
+unsigned long gpf_model_seed(const gpf_model *m)
+{
+    return m->seed;
+}
+
+gpf_node gpf_model_find(const gpf_model *m, const char *name)
+{
+    const gpf__symbol *s = gpf__symbol_find(m, name);
+    return s && s->assigned ? s->node : GPF_NONE;
+}
+
+const char *gpf_model_name(const gpf_model *m, size_t i)
+{
+    return i < m->n_names ? m->name[i] : NULL;
+}
+
+gpf_node gpf_model_output(const gpf_model *m)
+{
+    const gpf_node loss = gpf_model_find(m, "loss");
+    if (loss != GPF_NONE)
+        return loss;
+    for (size_t i = m->n_names; i-- > 0;) {
+        const gpf_node n = gpf_model_find(m, m->name[i]);
+        const gpf_shape s = gpf_node_shape(m->g, n);
+        int n_x;
+        gpf_node_inputs(m->g, n, &n_x);
+        /* a leaf is no assignment; N elements are one only by chance */
+        if (n_x > 0 && gpf_shape_size(s, 1) == 1 && gpf_shape_size(s, 2) == 1)
+            return n;
+    }
+    return GPF_NONE;
+}
+
+size_t gpf_model_n_claims(const gpf_model *m)
+{
+    return m->n_claims;
+}
+
+gpf_model_claim gpf_model_claim_at(const gpf_model *m, size_t i)
+{
+    return m->claim[i];
+}
+
+const char *gpf_model_note(const gpf_model *m, size_t i)
+{
+    return i < m->n_notes ? m->note_text[i] : NULL;
+}
+
+/* One NAME = literal of a file of params. */
+static void read_param(gpf_model *m, const gpf__statement *s)
+{
+    gpf__source *src = &m->source;
+    const gpf__symbol *symbol = s->name ? gpf__symbol_find(m, s->name) : NULL;
+    if (s->kind != GPF__ASSIGN) {
+        gpf__report(src, s->at, GPF_ESYNTAX, "expected lines like W = [1 2; 3 4] and nothing else");
+        return;
+    }
+    if (!s->right)
+        return;
+    /* z = W gives W a second name, under which it is not listed */
+    if (!symbol || !symbol->assigned || !gpf_node_is_param(m->g, symbol->node) ||
+        strcmp(gpf_node_name(m->g, symbol->node), s->name)) {
+        gpf__suggestion similar = { .wanted = s->name };
+        char hint[100];
+        for (size_t i = 0; i < m->n_names; i++)
+            if (gpf_node_is_param(m->g, gpf_model_find(m, m->name[i])))
+                gpf__suggest(&similar, m->name[i]);
+        gpf__report(src, s->at, GPF_ENAME, "the model has no param '%s'%s", s->name,
+                    gpf__suggestion_text(&similar, hint, sizeof hint));
+        return;
+    }
+    const gpf_shape shape = gpf_node_shape(m->g, symbol->node);
+    const bool matrix = s->right->kind == GPF__MATRIX;
+    if (s->right->bad)
+        return;
+    const size_t rows = matrix ? s->right->rows : 1, cols = matrix ? s->right->cols : 1;
+    char text[64];
+    if (!gpf__fits(shape, rows, cols)) {
+        gpf__report(src, s->right->whole, GPF_ESHAPE, "param %s is %s but its values are %zux%zu",
+                    s->name, gpf_shape_text(shape, text, sizeof text), rows, cols);
+        return;
+    }
+    double *to = gpf_point_params(m->point)->data + gpf_param_offset(m->g, symbol->node);
+    if (matrix)
+        gpf__literal(m, s->right, to);
+    else
+        gpf__number(m, s->right, s->name, to);
+}
+
+int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
+{
+    char *text = NULL, reason[100];
+    size_t length = 0;
+    gpf_diag first = { 0 };
+    const char *name = m->source.name;
+    m->source = (gpf__source){ .name = path, .why = &first, .max_why = 1 };
+    int status = gpf__read_file(path, GPF__MAX_TEXT, &text, &length, reason, sizeof reason);
+    if (status)
+        gpf__report(&m->source, (gpf__place){ 0, 0, 0 }, status, "%s", reason);
+    m->source.text = text;
+    m->source.length = length;
+    gpf__arena tree = { NULL };
+    gpf__statement *s = NULL;
+    if (!status)
+        gpf__ast_parse(&m->source, &tree, &s);
+    for (; s && m->source.status == GSL_SUCCESS; s = s->next)
+        read_param(m, s);
+    gpf__arena_free(&tree);
+    free(text);
+    m->source = (gpf__source){ .name = name };
+    if (why)
+        *why = first;
+    return first.status;
+}

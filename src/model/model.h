@@ -1,0 +1,129 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#ifndef GPF_MODEL_MODEL_H
+#define GPF_MODEL_MODEL_H
+
+#include "model/ast.h"
+
+#include <gradproof/model.h>
+#include <gsl/gsl_rng.h>
+
+enum { GPF__MAX_NODES = 1 << 19 };
+
+/* A table of numbers while the model is read, in the model's arena. */
+typedef struct gpf__values {
+    size_t rows, cols;
+    double *v;        /* row-major */
+    bool samples;     /* its rows are the N samples of the model */
+    size_t n_classes; /* labels 0 .. n_classes-1; 0: not known to be labels */
+} gpf__values;
+
+typedef struct gpf__symbol {
+    const char *name;
+    uint64_t hash;
+    gpf_node node; /* GPF_POISON: something is wrong with it and that has been said */
+    bool assigned; /* by the text, at place */
+    gpf__place at;
+    gpf__values table;  /* of a data leaf, all rows of it; v = NULL otherwise */
+    const size_t *uses; /* gradients its value is made of: indices into the model's uses */
+    size_t n_uses;
+} gpf__symbol;
+
+/* Values of a leaf until the point can be made: after the last leaf. */
+typedef struct gpf__leaf {
+    gpf_node node;
+    const double *values;
+} gpf__leaf;
+
+typedef struct gpf__note {
+    const char *loss, *reduction;
+    gpf_shape shape;
+} gpf__note;
+
+struct gpf_model {
+    gpf__arena arena; /* whatever lives as long as the model */
+    gpf_graph *g;
+    gpf_point *point;
+    gpf__source source; /* while reading */
+    gpf_model_options options;
+    unsigned long seed;
+    bool seed_used;
+    double split;     /* fraction held out; 0: none */
+    size_t n_samples; /* rows of every table of samples, before the split; 0: none yet */
+    const char *samples_name;
+    gpf_node samples_node;
+    const unsigned char *held_out; /* of each sample; NULL: no split */
+    size_t bytes;                  /* of tables and params so far */
+
+    gpf__symbol **symbol; /* in order of first mention; each in the arena */
+    size_t n_symbols, symbol_cap;
+    size_t *table; /* open addressing: symbol index + 1 */
+    size_t table_size;
+    const char **name; /* names the text assigned, in its order */
+    size_t n_names, name_cap;
+
+    gpf__leaf *leaf;
+    size_t n_leaves, leaf_cap;
+    gpf_claim_use *use; /* every grad and jacobian there is */
+    size_t n_uses, use_cap;
+    size_t *current; /* uses of the expression being built, each once */
+    size_t n_current, current_cap;
+    gpf_model_claim *claim;
+    size_t n_claims, claim_cap;
+    gpf__note *note;
+    size_t n_notes, note_cap;
+    const char **note_text;
+};
+
+/* All functions below that return int have reported what is wrong, except where `silent` is
+ * said: then it was reported before (a poisoned name). */
+
+/* model.c */
+gpf__symbol *gpf__symbol_get(gpf_model *m, const char *name); /* made if new; NULL: no memory */
+gpf__symbol *gpf__symbol_find(const gpf_model *m, const char *name);
+/* Gives the name its node. Reports a second assignment. */
+int gpf__symbol_assign(gpf_model *m, const char *name, gpf__place at, gpf_node node);
+/* GPF_ENAME with a report if the text has assigned the name already. */
+int gpf__symbol_check_new(gpf_model *m, const char *name, gpf__place at);
+/* Counts rows x cols values, for `what`, against the model's limit. */
+int gpf__charge(gpf_model *m, gpf__place at, const char *what, size_t rows, size_t cols);
+/* Room for rows x cols values within the model's limit, for `what`. */
+int gpf__reserve(gpf_model *m, gpf__place at, const char *what, size_t rows, size_t cols,
+                 double **v);
+/* Reports what the graph has against the last call, and clears it. */
+int gpf__report_graph(gpf_model *m, gpf__place at);
+/* 0, or what ended the reading. */
+int gpf__remember_leaf(gpf_model *m, gpf_node node, const double *values);
+
+/* expr.c */
+gpf_node gpf__expr(gpf_model *m, const gpf__ast *a); /* GPF_POISON: reported */
+/* A number known while reading; what: "size", for messages. */
+int gpf__number(gpf_model *m, const gpf__ast *a, const char *what, double *value);
+int gpf__integer(gpf_model *m, const gpf__ast *a, const char *what, ptrdiff_t lo, ptrdiff_t hi,
+                 ptrdiff_t *value);
+int gpf__literal(gpf_model *m, const gpf__ast *a, double *values); /* of a GPF__MATRIX */
+/* Sizes as children of a: [2, H] or reshape's arguments. N only as allowed. */
+int gpf__shape(gpf_model *m, const gpf__ast *first, bool allow_n, gpf_shape *shape);
+/* A registered function of one node, by name, at its defaults: an activation. */
+gpf_node gpf__activation(gpf_model *m, const char *name, gpf__place at, gpf_node x);
+
+/* build.c */
+void gpf__build(gpf_model *m, const gpf__statement *statements);
+/* Does a table of rows x cols fit a declared shape? Sizes of rank 2 must be equal; other ranks take
+ * the same elements in row-major order. */
+bool gpf__fits(gpf_shape shape, size_t rows, size_t cols);
+
+/* data.c: samples: 1 or 0 if declared so, -1: as the function says. name: of its random stream. */
+int gpf__data(gpf_model *m, const gpf__ast *a, const char *name, int samples, gpf__values *out);
+
+/* init.c */
+/* A random stream of its own for every name, so that adding one changes no other. */
+int gpf__stream(gpf_model *m, const char *name, gsl_rng **rng);
+int gpf__initialise(gpf_model *m, const gpf__ast *call, const char *name, gpf_shape shape,
+                    double *values);
+/* The one that suits an activation (NULL: none). */
+const char *gpf__default_initialiser(const char *activation);
+
+/* table.c: the first cell of a text column that is not a number, and whether others are. */
+const char *gpf__table_first_text(const gpf_table *t, size_t j, int *line, int *col, bool *mixed);
+
+#endif

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The report for programs: one JSON object, its schema first, one line per element. Written piece
+ * by piece, since a net has far more elements than should be in memory as JSON objects. */
+#include "base/json.h"
+#include "report/report.h"
+#include "base/text.h"
+
+typedef struct writer {
+    FILE *out;
+    int status;
+} writer;
+
+/* Takes over v. A missing v means that building it failed. */
+static void put_value(writer *w, json_t *v)
+{
+    /* jansson writes reals with 17 digits and a '.' under every locale. */
+    if (!v)
+        w->status = GSL_ENOMEM;
+    else if (json_dumpf(v, w->out, JSON_ENCODE_ANY) && !w->status)
+        w->status = ferror(w->out) ? GSL_EFAILED : GSL_ENOMEM;
+    json_decref(v);
+}
+
+static void put_member(writer *w, const char *name, json_t *v)
+{
+    fprintf(w->out, ",\n  \"%s\": ", name);
+    put_value(w, v);
+}
+
+/* Counts the failures of setting members, which json_object_set_new reports for a NULL value too. */
+static int set(json_t *o, const char *name, json_t *v)
+{
+    return json_object_set_new(o, name, v) != 0;
+}
+
+static int set_size(json_t *o, const char *name, size_t n)
+{
+    return set(o, name, json_integer((json_int_t)n));
+}
+
+static int set_real(json_t *o, const char *name, double x)
+{
+    const char *text = gpf__json_nonfinite(x);
+    char key[48];
+    if (!text)
+        return set(o, name, json_real(x));
+    gpf__format(key, sizeof key, "%s_text", name);
+    return set(o, name, json_null()) + set(o, key, json_string(text));
+}
+
+/* o, or NULL if building it failed somewhere. */
+static json_t *finish(json_t *o, int failures)
+{
+    if (failures == 0)
+        return o;
+    json_decref(o);
+    return NULL;
+}
+
+static json_t *shape_json(gpf_shape s)
+{
+    json_t *a = json_array();
+    int bad = 0;
+    for (int d = 0; d < s.rank; d++)
+        bad += json_array_append_new(a, json_integer(s.dim[d])) != 0;
+    return finish(a, bad);
+}
+
+static json_t *label_json(const gpf_graph *g, gpf_node n)
+{
+    char label[128];
+    return gpf__json_text(gpf_node_label(g, n, label, sizeof label));
+}
+
+static json_t *kink_json(const gpf_graph *g, const gpf_element *e)
+{
+    const gpf_branch *b = &e->kink;
+    if (b->n_changed == 0)
+        return json_null();
+    const gpf_op *op = gpf_node_op(g, b->node);
+    ptrdiff_t sample = gpf__report_sample(gpf_node_shape(g, b->node), b->element);
+    json_t *o = json_object(), *sides = json_array();
+    char text[160];
+    int bad = 0;
+    for (int i = 0; i < 4; i++) {
+        gpf__report_side(op, e->side[i], text, sizeof text);
+        bad += json_array_append_new(sides, json_string(text)) != 0;
+    }
+    bad += set(o, "op", json_string(op->name));
+    bad += set(o, "node", gpf__json_text(gpf__report_call(g, b->node, text, sizeof text)));
+    bad += set_size(o, "element", b->element);
+    bad += set(o, "sample", sample < 0 ? json_null() : json_integer(sample));
+    bad += set(o, "base", json_string(gpf__report_side(op, b->base, text, sizeof text)));
+    bad += set(o, "sides", sides);
+    bad += set_real(o, "step", e->kink_step);
+    bad += set_real(o, "margin", b->margin);
+    bad += set(o, "tie", json_boolean(b->tie));
+    bad += set(o, "tie_rule", op->tie ? json_string(op->tie) : json_null());
+    bad += set_size(o, "changed", b->n_changed);
+    return finish(o, bad);
+}
+
+static json_t *element_json(const gpf_check *c, const gpf_element *e)
+{
+    const gpf_graph *g = gpf_check_graph(c);
+    size_t t = (size_t)e->tensor;
+    char index[64];
+    json_t *o = json_object();
+    int bad = set(o, "tensor", label_json(g, gpf_check_tensor(c, t)));
+    gpf__report_index(gpf_check_tensor_shape(c, t), e->k, index, sizeof index);
+    bad += set(o, "index", json_string(index));
+    bad += set_size(o, "k", e->k);
+    bad += set(o, "verdict", json_string(gpf_verdict_name(e->verdict)));
+    bad += set(o, "reason", json_string(gpf_reason_name(e->reason)));
+    bad += set_real(o, "value", e->value);
+    bad += set_real(o, "analytic", e->analytic);
+    bad += set_real(o, "numeric", e->numeric);
+    bad += set_real(o, "error", e->error);
+    bad += set_real(o, "digits", e->digits);
+    bad += set_real(o, "step", e->step);
+    bad += set_real(o, "left", e->left);
+    bad += set_real(o, "left_error", e->left_error);
+    bad += set_real(o, "right", e->right);
+    bad += set_real(o, "right_error", e->right_error);
+    bad += set_size(o, "evaluations", e->evaluations);
+    bad += set(o, "kink", kink_json(g, e));
+    return finish(o, bad);
+}
+
+/* Extends o by the counts of a tally. */
+static int set_tally(json_t *o, const gpf_tally *t)
+{
+    int bad = set_size(o, "total", t->total) + set_size(o, "checked", t->checked);
+    for (int v = 0; v < GPF_N_VERDICTS; v++)
+        bad += set_size(o, gpf_verdict_name((gpf_verdict)v), t->count[v]);
+    json_t *digits = json_array();
+    for (size_t i = 0; i < sizeof t->digits / sizeof *t->digits; i++)
+        bad += json_array_append_new(digits, json_integer((json_int_t)t->digits[i])) != 0;
+    bad += set(o, "right_by_digits", digits);
+    bad += set_size(o, "evaluations", t->evaluations);
+    return bad + set_real(o, "max_gap", t->max_gap);
+}
+
+static json_t *tensor_json(const gpf_check *c, int tensor)
+{
+    gpf_tally tally = gpf_check_tally(c, tensor);
+    json_t *o = json_object();
+    int bad = 0;
+    if (tensor >= 0) {
+        size_t t = (size_t)tensor;
+        bad += set(o, "name", label_json(gpf_check_graph(c), gpf_check_tensor(c, t)));
+        bad += set(o, "shape", shape_json(gpf_check_tensor_shape(c, t)));
+    }
+    bad += set_tally(o, &tally);
+    return finish(o, bad);
+}
+
+static json_t *claim_json(const gpf_report_claim *claim)
+{
+    static const char *const names[] = {
+        [GPF_HOLDS] = "holds", [GPF_REFUTED] = "refuted", [GPF_UNDECIDED] = "undecided"
+    };
+    const gpf_claim_result *r = claim->result;
+    json_t *o = json_object();
+    int bad = set(o, "line", json_integer(claim->line));
+    bad += set(o, "text", gpf__json_text(claim->text));
+    bad += set(o, "verdict", json_string(names[r->verdict]));
+    bad += set(o, "why", gpf__json_text(r->why));
+    bad += set_size(o, "points", r->points);
+    bad += set(o, "shape", shape_json(r->shape));
+    bad += set_size(o, "element", r->element);
+    bad += set_real(o, "left", r->left);
+    bad += set_real(o, "right", r->right);
+    bad += set_real(o, "ratio", r->ratio);
+    bad += set_real(o, "worst", r->worst);
+    bad += set_size(o, "gradients_checked", r->grads_checked);
+    bad += set_size(o, "gradients_right", r->grads_right);
+    return finish(o, bad);
+}
+
+static json_t *settings_json(const gpf_check *c, const gpf_report_options *how)
+{
+    json_t *o = json_object();
+    int bad = set(o, "seed", json_integer((json_int_t)how->model_seed));
+    if (how->how) {
+        bad += set(o, "sample_seed", json_integer((json_int_t)how->how->seed));
+        bad += set_size(o, "sample", how->how->sample);
+        bad += set_size(o, "max_failures", how->how->max_failures);
+    }
+    bad += set(o, "batch", c ? json_integer((json_int_t)gpf_check_batch(c)) : json_null());
+    bad += set(o, "threads", c ? json_integer(gpf_check_threads(c)) : json_null());
+    bad += set(o, "seconds", how->seconds >= 0 ? json_real(how->seconds) : json_null());
+    return finish(o, bad);
+}
+
+static json_t *output_json(const gpf_check *c)
+{
+    gpf_shape shape = gpf_node_shape(gpf_check_graph(c), gpf_check_output(c));
+    char text[64];
+    json_t *o = json_object();
+    int bad = set(o, "name", label_json(gpf_check_graph(c), gpf_check_output(c)));
+    bad += set(o, "shape", json_string(gpf_shape_text(shape, text, sizeof text)));
+    bad += set(o, "contracted", json_boolean(gpf_check_contracted(c)));
+    bad += set_real(o, "value", gpf_check_value(c));
+    return finish(o, bad);
+}
+
+/* "name": [ item, item, .. ], one item a line. */
+static void open_list(writer *w, const char *name)
+{
+    fprintf(w->out, ",\n  \"%s\": [", name);
+}
+
+static void put_item(writer *w, int first, json_t *v)
+{
+    fputs(first ? "\n    " : ",\n    ", w->out);
+    put_value(w, v);
+}
+
+static void close_list(writer *w)
+{
+    fputs("\n  ]", w->out);
+}
+
+int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how)
+{
+    const gpf_report_options defaults = gpf_report_defaults();
+    how = how ? how : &defaults;
+    static const char *const outcomes[] = { [GPF_OUTCOME_RIGHT] = "right",
+                                            [GPF_OUTCOME_WRONG] = "wrong",
+                                            [GPF_OUTCOME_TROUBLE] = "trouble",
+                                            [GPF_OUTCOME_UNTESTED] = "untested" };
+    writer w = { out, GSL_SUCCESS };
+    gpf_outcome o = gpf_report_outcome(c, how);
+    fputs("{\n  \"schema\": \"gradproof-check/1\"", out);
+    put_member(&w, "outcome", json_string(outcomes[o]));
+    put_member(&w, "exit_status", json_integer(o));
+    put_member(&w, "stopped", how->stopped ? gpf__json_text(how->stopped) : json_null());
+    put_member(&w, "model", how->model ? gpf__json_text(how->model) : json_null());
+    put_member(&w, "settings", settings_json(c, how));
+    open_list(&w, "notes");
+    for (size_t i = 0; how->notes && how->notes[i]; i++)
+        put_item(&w, i == 0, gpf__json_text(how->notes[i]));
+    close_list(&w);
+    if (c) {
+        put_member(&w, "output", output_json(c));
+        put_member(&w, "all", tensor_json(c, -1));
+        open_list(&w, "tensors");
+        for (size_t t = 0; t < gpf_check_n_tensors(c); t++)
+            put_item(&w, t == 0, tensor_json(c, (int)t));
+        close_list(&w);
+        open_list(&w, "elements");
+        for (size_t i = 0; i < gpf_check_n_elements(c); i++)
+            put_item(&w, i == 0, element_json(c, gpf_check_element(c, i)));
+        close_list(&w);
+    }
+    open_list(&w, "claims");
+    for (size_t i = 0; i < how->n_claims; i++)
+        put_item(&w, i == 0, claim_json(&how->claims[i]));
+    close_list(&w);
+    fputs("\n}\n", out);
+    return ferror(out) ? GSL_EFAILED : w.status;
+}

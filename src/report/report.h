@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the text and the JSON report say alike. */
+#ifndef GPF_REPORT_REPORT_H
+#define GPF_REPORT_REPORT_H
+
+#include <gradproof/report.h>
+
+/* "[0,2]" for element k of a tensor, "" for a scalar's, "[#k]" where the shape has an N that is
+ * not its first size, so that only the row-major index is known. Returns buf. */
+char *gpf__report_index(gpf_shape s, size_t k, char *buf, size_t size);
+
+/* The index along the batch axis of an element, or -1 if the first axis is not N. */
+ptrdiff_t gpf__report_sample(gpf_shape s, size_t k);
+
+/* The op of a node applied to its inputs: "relu(z1)"; "relu h1" where h1 has a name that says more
+ * than its inputs. Returns buf. */
+char *gpf__report_call(const gpf_graph *g, gpf_node n, char *buf, size_t size);
+
+/* What an op calls a side: one of its pieces, or "the tie" for odd sides. Returns buf. */
+char *gpf__report_side(const gpf_op *op, int side, char *buf, size_t size);
+
+#endif

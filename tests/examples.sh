@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# The examples in the public headers (from " * @example NAME" to " * @end") and the programs in
+# examples/ compile, and run without a complaint; the programs also as C++.
+. "$top_src/tests/lib.sh"
+
+runs() { # LANGUAGE SOURCE
+    build_program "$1" "$2" "$tmp/program" && (cd "$top_src" && "$tmp/program") >"$tmp/output" ||
+        { tail -n 20 "$tmp/output" && return 1; }
+}
+
+extract() { # HEADER NAME
+    printf '#include <gradproof.h>\n#include <assert.h>\n#include <string.h>\nint main(void)\n{\n'
+    awk -v name="$2" '
+        $1 == "*" && $2 == "@end" { inside = 0 }
+        inside { sub(/^ \* ?/, ""); print }
+        $1 == "*" && $2 == "@example" && $3 == name { inside = 1 }' "$1"
+    printf '    return 0;\n}\n'
+}
+
+for header in "$top_src"/include/*.h "$top_src"/include/gradproof/*.h; do
+    for name in $(sed -n 's/^ \* @example //p' "$header"); do
+        extract "$header" "$name" >"$tmp/$name.c"
+        try "${header#"$top_src/"}, example $name" runs c "$tmp/$name.c"
+    done
+done
+for program in "$top_src"/examples/*.c; do
+    [ -f "$program" ] || continue
+    try "${program#"$top_src/"} as C" runs c "$program"
+    if have_cxx; then
+        try "${program#"$top_src/"} as C++" runs cxx "$program"
+    else
+        skip "${program#"$top_src/"} as C++" "no C++ compiler"
+    fi
+done
+finish

@@ -1,0 +1,30 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Every command the README shows with its output, `    $ command`, prints just that.
+. "$top_src/tests/lib.sh"
+
+# What differs from run to run: how many threads there are and how long they took.
+settle() {
+    sed -e 's/, [0-9]* threads\{0,1\}, [0-9.e-]* s$/, THREADS, TIME/' -e 's/[[:space:]]*$//'
+}
+
+shown() { # LINE: the indented or empty lines behind it, up to the next command or paragraph
+    awk -v want="$1" '
+        found && (/^    \$ / || !/^(    |$)/) { exit }
+        found { print }
+        $0 == want { found = 1 }' "$top_src/README.md" |
+        sed 's/^    //' | sed -e :a -e '/^\n*$/{$d;N;ba' -e '}' | settle
+}
+
+prints_what_is_shown() { # LINE
+    shown "$1" >"$tmp/expected"
+    (cd "$top_src" && PATH=$top_build:$PATH && sh -c "${1#    \$ }" 2>&1) | settle >"$tmp/actual"
+    diff "$tmp/expected" "$tmp/actual"
+}
+
+grep '^    \$ ' "$top_src/README.md" >"$tmp/commands"
+while IFS= read -r line; do
+    try "${line#    }" prints_what_is_shown "$line"
+done <"$tmp/commands"
+finish

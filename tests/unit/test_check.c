@@ -1,0 +1,322 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <cmocka.h>
+
+#include <gradproof.h>
+#include <math.h>
+#include <stdbool.h>
+#include <string.h>
+
+enum { N = 7 };
+
+/* A 3-5-4-2 net with kinks, and values for it. */
+typedef struct fixture {
+    gpf_graph *g;
+    gpf_node X, y, z, loss, param[6];
+    gpf_point *at;
+    double x_values[N * 3], y_values[N * 2];
+} fixture;
+
+static double scrambled(size_t i)
+{
+    return sin(12.9898 * (double)i + 1.37) + 0.3 * cos(78.233 * (double)i);
+}
+
+static int set_up(void **state)
+{
+    static fixture f; /* one test at a time */
+    memset(&f, 0, sizeof f);
+    f.g = gpf_graph_alloc();
+    f.X = gpf_data(f.g, "X", gpf_shape2(GPF_N, 3));
+    f.y = gpf_data(f.g, "y", gpf_shape2(GPF_N, 2));
+    const gpf_node h = gpf_dense(f.g, "h", f.X, 5, gpf_relu);
+    f.z = gpf_dense(f.g, "o", gpf_dense(f.g, "i", h, 4, gpf_tanh), 2, NULL);
+    f.loss = gpf_mse(f.g, f.z, f.y, GPF_MEAN);
+    for (size_t i = 0; i < 6; i++)
+        f.param[i] = gpf_graph_param(f.g, i);
+    f.at = gpf_point_alloc(f.g, N);
+    for (size_t i = 0; i < N * 3; i++)
+        f.x_values[i] = scrambled(i);
+    for (size_t i = 0; i < N * 2; i++)
+        f.y_values[i] = scrambled(i + 100);
+    for (size_t i = 0; i < gpf_graph_n_params(f.g); i++)
+        gsl_vector_set(gpf_point_params(f.at), i, scrambled(i + 1000));
+    gpf_point_bind(f.at, f.X, f.x_values);
+    gpf_point_bind(f.at, f.y, f.y_values);
+    *state = &f;
+    return 0;
+}
+
+static int tear_down(void **state)
+{
+    fixture *f = *state;
+    gpf_point_free(f->at);
+    gpf_graph_free(f->g);
+    return 0;
+}
+
+static gpf_check *run(fixture *f, gpf_node y, const gpf_node *xs, size_t n,
+                      const gpf_check_options *how)
+{
+    gpf_check *c = gpf_check_alloc(f->g, y, xs, NULL, n, N, 1, NULL);
+    assert_non_null(c);
+    assert_int_equal(gpf_check_run(c, f->at, how, NULL), GSL_SUCCESS);
+    return c;
+}
+
+static void every_element_is_right(void **state)
+{
+    fixture *f = *state;
+    gpf_check *c = run(f, f->loss, f->param, 6, NULL);
+    const gpf_tally t = gpf_check_tally(c, -1);
+    assert_int_equal(t.total, gpf_graph_n_params(f->g));
+    assert_int_equal(t.checked, t.total);
+    assert_int_equal(t.count[GPF_WRONG] + t.count[GPF_UNRESOLVED], 0);
+    assert_true(t.count[GPF_RIGHT] > 20);
+    size_t by_digits = 0;
+    for (int i = 0; i < 17; i++)
+        by_digits += t.digits[i];
+    assert_int_equal(by_digits, t.count[GPF_RIGHT]);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_RIGHT);
+    assert_int_equal(gpf_check_contracted(c), 0);
+    gpf_check_free(c);
+}
+
+static void same_bits_on_any_number_of_threads(void **state)
+{
+    fixture *f = *state;
+    gpf_node xs[] = { f->param[0], f->param[1], f->param[2], f->param[4], f->X, f->z };
+    gpf_check *first = NULL;
+    for (int threads = 1; threads <= 7; threads += 2) {
+        gpf_check_options how = gpf_check_defaults();
+        how.threads = threads;
+        gpf_check *c = run(f, f->loss, xs, 6, &how);
+        if (!first) {
+            first = c;
+            continue;
+        }
+        assert_int_equal(gpf_check_n_elements(c), gpf_check_n_elements(first));
+        for (size_t i = 0; i < gpf_check_n_elements(c); i++) {
+            const gpf_element *a = gpf_check_element(first, i), *b = gpf_check_element(c, i);
+            const double pairs[][2] = { { a->analytic, b->analytic }, { a->numeric, b->numeric },
+                                        { a->error, b->error },       { a->step, b->step },
+                                        { a->left, b->left },         { a->right, b->right },
+                                        { a->digits, b->digits } };
+            assert_memory_equal(&a->verdict, &b->verdict, sizeof a->verdict);
+            assert_int_equal(a->evaluations, b->evaluations);
+            for (size_t k = 0; k < sizeof pairs / sizeof *pairs; k++)
+                assert_memory_equal(&pairs[k][0], &pairs[k][1], sizeof(double));
+        }
+        gpf_check_free(c);
+    }
+    gpf_check_free(first);
+}
+
+static void intermediate_nodes_and_data(void **state)
+{
+    fixture *f = *state;
+    const gpf_node xs[] = { f->X, f->y, f->z };
+    gpf_check *c = run(f, f->loss, xs, 3, NULL);
+    for (int i = 0; i < 3; i++)
+        assert_true(gpf_check_tally(c, i).count[GPF_RIGHT] > 0);
+    assert_int_equal(gpf_check_tally(c, -1).count[GPF_WRONG], 0);
+    assert_int_equal(gpf_check_tensor_shape(c, 0).dim[0], N);
+    gpf_check_free(c);
+}
+
+static void an_output_of_many_elements_is_contracted(void **state)
+{
+    fixture *f = *state;
+    gpf_check *c = run(f, f->z, f->param, 6, NULL);
+    assert_int_equal(gpf_check_contracted(c), 1);
+    assert_int_equal(gpf_check_output(c), f->z);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_RIGHT);
+    gpf_check_free(c);
+}
+
+static void a_sample_is_a_sample(void **state)
+{
+    fixture *f = *state;
+    gpf_check_options how = gpf_check_defaults();
+    how.sample = 3;
+    gpf_check *c = run(f, f->loss, f->param, 6, &how), *d = run(f, f->loss, f->param, 6, &how);
+    how.seed = 2;
+    gpf_check *other = run(f, f->loss, f->param, 6, &how);
+    assert_int_equal(gpf_check_n_elements(c), 3 + 3 + 3 + 3 + 3 + 2);
+    bool differs = false;
+    for (size_t i = 0; i < gpf_check_n_elements(c); i++) {
+        assert_int_equal(gpf_check_element(c, i)->k, gpf_check_element(d, i)->k);
+        differs |= gpf_check_element(c, i)->k != gpf_check_element(other, i)->k;
+        if (i > 0 && gpf_check_element(c, i)->tensor == gpf_check_element(c, i - 1)->tensor)
+            assert_true(gpf_check_element(c, i)->k > gpf_check_element(c, i - 1)->k);
+    }
+    assert_true(differs);
+    gpf_check_free(c);
+    gpf_check_free(d);
+    gpf_check_free(other);
+}
+
+/* dL/dW of the wrong shape is refused, of the right shape and wrong value found. */
+static void given_gradients(void **state)
+{
+    fixture *f = *state;
+    gpf_node grads[2], wrong;
+    gpf_grad(f->g, f->loss, f->param, 2, grads);
+    gpf_diag why;
+    gpf_check *c = gpf_check_alloc(f->g, f->loss, f->param, grads, 2, N, 1, NULL);
+    assert_int_equal(gpf_check_run(c, f->at, NULL, NULL), GSL_SUCCESS);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_RIGHT);
+    gpf_check_free(c);
+
+    wrong = gpf_mul(f->g, gpf_const(f->g, 2), grads[0]);
+    c = gpf_check_alloc(f->g, f->loss, f->param, &wrong, 1, N, 1, NULL);
+    assert_int_equal(gpf_check_run(c, f->at, NULL, NULL), GSL_SUCCESS);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_WRONG);
+    const gpf_tally t = gpf_check_tally(c, 0);
+    assert_int_equal(t.count[GPF_RIGHT], 0);
+    assert_true(t.count[GPF_WRONG] > 5 && t.max_gap > 0);
+    gpf_check_free(c);
+
+    wrong = GPF_NONE; /* "does not depend on it" is a claim, too */
+    c = gpf_check_alloc(f->g, f->loss, f->param, &wrong, 1, N, 1, NULL);
+    assert_int_equal(gpf_check_run(c, f->at, NULL, NULL), GSL_SUCCESS);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_WRONG);
+    gpf_check_free(c);
+
+    wrong = gpf_transpose(f->g, grads[0]);
+    assert_null(gpf_check_alloc(f->g, f->loss, f->param, &wrong, 1, N, 1, &why));
+    assert_int_equal(why.status, GPF_ESHAPE);
+    assert_string_equal(why.text, "the gradient given for h.W is 5x3, 3x5 is expected");
+    gpf_graph_clear_status(f->g);
+    assert_null(gpf_check_alloc(f->g, f->z, f->param, grads, 2, N, 1, &why));
+    assert_int_equal(why.status, GPF_ESHAPE);
+    gpf_graph_clear_status(f->g);
+}
+
+static void stops_after_failures(void **state)
+{
+    fixture *f = *state;
+    gpf_node grad;
+    gpf_grad(f->g, f->loss, f->param, 1, &grad);
+    const gpf_node wrong = gpf_neg(f->g, grad);
+    gpf_check *c = gpf_check_alloc(f->g, f->loss, f->param, &wrong, 1, N, 1, NULL);
+    gpf_check_options how = gpf_check_defaults();
+    how.max_failures = 1;
+    assert_int_equal(gpf_check_run(c, f->at, &how, NULL), GSL_SUCCESS);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_WRONG);
+    gpf_check_free(c);
+}
+
+static int stop_at_once(void *arg, size_t done, size_t total)
+{
+    size_t *calls = arg;
+    assert_true(done <= total);
+    ++*calls;
+    return 1;
+}
+
+static void the_caller_can_stop(void **state)
+{
+    fixture *f = *state;
+    size_t calls = 0;
+    gpf_check *c = gpf_check_alloc(f->g, f->loss, &f->X, NULL, 1, N, 1, NULL);
+    gpf_check_options how = gpf_check_defaults();
+    how.progress = stop_at_once;
+    how.progress_arg = &calls;
+    gpf_diag why;
+    assert_int_equal(gpf_check_run(c, f->at, &how, &why), GPF_ECANCEL);
+    assert_int_equal(calls, 1);
+    assert_true(gpf_check_n_elements(c) > 0);
+    gpf_check_free(c);
+}
+
+static void trouble(void **state)
+{
+    fixture *f = *state;
+    gpf_diag why;
+    assert_null(gpf_check_alloc(f->g, f->loss, NULL, NULL, 0, N, 1, &why));
+    assert_int_equal(why.status, GPF_ENOTHING);
+    assert_null(gpf_check_alloc(f->g, 999999, f->param, NULL, 1, N, 1, &why));
+    assert_int_equal(why.status, GSL_EINVAL);
+    gpf_graph_clear_status(f->g);
+
+    gpf_check *c = gpf_check_alloc(f->g, f->loss, f->param, NULL, 1, N, 1, &why);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_TROUBLE); /* not run yet */
+    gpf_point_bind(f->at, f->y, NULL);
+    assert_int_equal(gpf_check_run(c, f->at, NULL, &why), GPF_EUNBOUND);
+    assert_string_equal(why.text, "data y has no values");
+    gpf_point *other = gpf_point_alloc(f->g, N + 1);
+    assert_int_equal(gpf_check_run(c, other, NULL, &why), GSL_EBADLEN);
+    gpf_point_free(other);
+    gpf_check_free(c);
+    gpf_check_free(NULL);
+}
+
+/* One bad input must not make everything silently right. */
+static void nan_in_the_data(void **state)
+{
+    fixture *f = *state;
+    f->x_values[4] = NAN;
+    gpf_check *c = run(f, f->loss, f->param, 6, NULL);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_UNTESTED);
+    assert_int_equal(gpf_check_tally(c, -1).count[GPF_RIGHT], 0);
+    size_t element;
+    assert_int_equal(gpf_check_nonfinite(c, &element), f->X);
+    assert_int_equal(element, 4);
+    assert_true(isnan(gpf_check_value(c)));
+    gpf_check_free(c);
+}
+
+/* A dead unit in a tested tensor is reported and harmless; a tensor without any test is not. */
+static void dead_units_and_untested_tensors(void **state)
+{
+    fixture *f = *state;
+    gsl_matrix_view w = gpf_param_view(f->g, f->param[0], gpf_point_params(f->at));
+    gsl_matrix_view b = gpf_param_view(f->g, f->param[1], gpf_point_params(f->at));
+    gsl_matrix_set(&b.matrix, 0, 2, -100);
+    gpf_check *c = run(f, f->loss, f->param, 6, NULL);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_RIGHT);
+    assert_int_equal(gpf_check_element(c, 2)->verdict, GPF_VACUOUS);
+    assert_int_equal(gpf_check_element(c, 2)->reason, GPF_REASON_NO_REACTION);
+    gpf_check_free(c);
+    gsl_matrix_set_all(&w.matrix, 0);
+    gsl_matrix_set_all(&b.matrix, -1);
+    c = run(f, f->loss, f->param, 6, NULL);
+    assert_int_equal(gpf_check_tally(c, 0).count[GPF_VACUOUS], 15);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_UNTESTED);
+    gpf_check_free(c);
+}
+
+static void names(void **state)
+{
+    (void)state;
+    assert_string_equal(gpf_verdict_name(GPF_RIGHT), "right");
+    assert_string_equal(gpf_verdict_name(GPF_UNRESOLVED), "unresolved");
+    for (int i = 0; i < GPF_N_VERDICTS; i++)
+        assert_true(gpf_verdict_name((gpf_verdict)i)[0] != 0);
+    for (int i = GPF_REASON_FLAT_GAP; i <= GPF_REASON_CROWDED; i++)
+        assert_true(gpf_reason_name((gpf_reason)i)[0] != 0);
+}
+
+int main(void)
+{
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(every_element_is_right),
+        CASE(same_bits_on_any_number_of_threads),
+        CASE(intermediate_nodes_and_data),
+        CASE(an_output_of_many_elements_is_contracted),
+        CASE(a_sample_is_a_sample),
+        CASE(given_gradients),
+        CASE(stops_after_failures),
+        CASE(the_caller_can_stop),
+        CASE(trouble),
+        CASE(nan_in_the_data),
+        CASE(dead_units_and_untested_tensors),
+        cmocka_unit_test(names),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

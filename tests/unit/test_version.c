@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "help.h"
+
+static void test_version(void **state)
+{
+    (void)state;
+    assert_string_equal(gpf_version(), GPF_VERSION);
+    int major, minor, patch;
+    char rest;
+    assert_int_equal(sscanf(gpf_version(), "%d.%d.%d%c", &major, &minor, &patch, &rest), 3);
+}
+
+static void test_provider(void **state)
+{
+    (void)state;
+    char path[512], small[4] = "zzz";
+    assert_ptr_equal(gpf_cblas_provider(path, sizeof path), path);
+    assert_non_null(strstr(path, "blas"));
+    gpf_cblas_provider(small, sizeof small);
+    assert_memory_equal(small, path, 3);
+    assert_int_equal(small[3], 0);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_version),
+        cmocka_unit_test(test_provider),
+    };
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

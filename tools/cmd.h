@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the verbs of the command share: options, models, errors, values. No mathematics here. */
+#ifndef CMD_H
+#define CMD_H
+
+#include <gradproof.h>
+#include <jansson.h>
+
+enum { CMD_TRAIN, CMD_TEST, CMD_ALL_ROWS };          /* --rows, as in gpf_model_options */
+enum { CMD_AUTO, CMD_ALWAYS, CMD_NEVER };            /* --color */
+enum { CMD_WITH_CLAIMS, CMD_NO_CLAIMS, CMD_CLAIMS }; /* --claims */
+#define CMD_NOT_GIVEN ((size_t)-1)
+
+/* One call of the command. The options are rows of the table in gradproof.c. */
+typedef struct cmd {
+    const struct cmd_verb *verb;
+    int help, json, quiet, all, grad, dot; /* flags */
+    int rows, color, claims;               /* choices */
+    size_t seed, sample, threads, max_failures;
+    const char *at, *of;
+    const char **wrt; /* n_wrt patterns */
+    size_t n_wrt;
+    char **args; /* what is not an option; n_args of them */
+    int n_args;
+} cmd;
+
+typedef struct cmd_verb {
+    const char *name, *args, *summary, *about, *example;
+    int min_args, max_args;
+    int (*run)(const cmd *o); /* returns the exit status */
+} cmd_verb;
+
+int cmd_check(const cmd *o);
+int cmd_eval(const cmd *o);
+int cmd_grad(const cmd *o);
+int cmd_graph(const cmd *o);
+int cmd_ops(const cmd *o);
+
+/* GSL's error handler: keeps the first reason for cmd_fail_status, prints and ends nothing. */
+void cmd_gsl_error(const char *reason, const char *file, int line, int status);
+
+/* Says what is wrong, on stderr with the source line and a caret, with --json also on stdout.
+ * shown of total errors are given. Returns the exit status 2. */
+int cmd_fail(const cmd *o, const gpf_diag *why, size_t shown, size_t total);
+int cmd_failf(const cmd *o, int status, const char *format, ...)
+#if defined __GNUC__
+    __attribute__((format(printf, 3, 4)))
+#endif
+    ;
+/* The same for a status that came back, with what GSL's error handler was told. */
+int cmd_fail_status(const cmd *o, int status, const gpf_diag *why);
+
+/* The model of the first argument with --seed, --rows and --at; NULL after saying why. */
+gpf_model *cmd_model(const cmd *o);
+/* --of, or the model's output, or GPF_NONE if it has none. Nonzero after saying why. */
+int cmd_output(const cmd *o, gpf_model *m, gpf_node *y);
+
+/* Names of a model with their nodes. */
+typedef struct cmd_named {
+    const char *name; /* borrowed from the model */
+    gpf_node node;
+} cmd_named;
+
+/* What matches any of the patterns, in the order params, data, assignments. distinct: no node
+ * twice under two names. *found is the caller's to free. Nonzero after saying why. */
+int cmd_select(const cmd *o, gpf_model *m, const char *const *patterns, size_t n, int distinct,
+               cmd_named **found, size_t *n_found);
+/* --wrt, or all params. */
+int cmd_targets(const cmd *o, gpf_model *m, cmd_named **found, size_t *n_found);
+
+/* Values of nodes at the model's point. GPF_NONE among them is allowed and skipped. */
+typedef struct cmd_values {
+    gpf_plan *plan;
+    gpf_workspace *ws;
+} cmd_values;
+int cmd_values_run(const cmd *o, gpf_model *m, const gpf_node *nodes, size_t n, cmd_values *v);
+void cmd_values_free(cmd_values *v);
+
+/* "NAME = [1 2; 3 4]", digits enough to be read back exactly. */
+void cmd_put_values(const char *name, gpf_shape shape, const double *x, size_t n);
+/* Adds members shape and values to o; numbers JSON lacks are null and listed in values_text.
+ * Returns the number of failures. */
+int cmd_json_values(json_t *o, gpf_shape shape, const double *x, size_t n);
+json_t *cmd_json_text(const char *s); /* any bytes */
+/* Prints {"schema": "gradproof-<verb>/1", .. the members of o}, takes over o (NULL: no memory). */
+int cmd_put_json(const cmd *o, json_t *members);
+
+#endif

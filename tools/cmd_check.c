@@ -1,0 +1,236 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* gradproof check: is the gradient right, do the claims hold? */
+#define _POSIX_C_SOURCE 200809L /* sigaction, clock_gettime */
+#include "cmd.h"
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+static volatile sig_atomic_t interrupted;
+
+static void note_interrupt(int sig)
+{
+    (void)sig;
+    interrupted = 1;
+}
+
+/* The first ^C ends the check with a partial report, the second one kills as usual. */
+static void watch_interrupt(void)
+{
+    struct sigaction before,
+        ours = { .sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND | SA_RESTART };
+    sigemptyset(&ours.sa_mask);
+    /* Started in the background by a shell, ^C is not meant for us. */
+    if (!sigaction(SIGINT, NULL, &before) && before.sa_handler != SIG_IGN)
+        sigaction(SIGINT, &ours, NULL);
+}
+
+static double now(void)
+{
+    struct timespec t;
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+typedef struct progress {
+    double start, drawn;
+    int wanted, visible;
+} progress;
+
+static int show_progress(void *arg, size_t done, size_t total)
+{
+    enum { WIDTH = 20 };
+    static const char bar[] = "####################                    ";
+    progress *p = arg;
+    double t = now(), part = total ? (double)done / (double)total : 0;
+    if (p->wanted && t - p->start > 0.5 && t - p->drawn > 0.1) {
+        int full = (int)(part * WIDTH);
+        fprintf(stderr, "\rchecking %3d%% [%.*s] %zu/%zu", (int)(part * 100), WIDTH,
+                bar + WIDTH - full, done, total);
+        if (part > 0)
+            fprintf(stderr, "  %.0f s left", (t - p->start) * (1 - part) / part);
+        fputs("\033[K", stderr);
+        p->drawn = t;
+        p->visible = 1;
+    }
+    return interrupted;
+}
+
+static int use_color(const cmd *o)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    if (o->color != CMD_AUTO)
+        return o->color == CMD_ALWAYS;
+    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") && !(no && *no);
+}
+
+/* Everything a check needs and leaves behind, freed in one place. */
+typedef struct job {
+    gpf_model *model;
+    gpf_check *check;
+    cmd_named *targets;
+    gpf_node *xs;
+    gpf_claim_result *results;
+    gpf_report_claim *claims;
+    const char **notes;
+} job;
+
+static void free_job(job *j)
+{
+    gpf_check_free(j->check);
+    gpf_model_free(j->model);
+    free(j->targets);
+    free(j->xs);
+    free(j->results);
+    free(j->claims);
+    free(j->notes);
+}
+
+/* Prepares the check of the elements, if there is an output and something to differentiate by. */
+static int prepare(const cmd *o, job *j)
+{
+    gpf_node y;
+    size_t n;
+    int status = cmd_output(o, j->model, &y);
+    if (status)
+        return status;
+    size_t claims = o->claims == CMD_NO_CLAIMS ? 0 : gpf_model_n_claims(j->model);
+    size_t params = gpf_graph_n_param_tensors(gpf_model_graph(j->model));
+    int asked = o->of || o->n_wrt;
+    if (o->claims == CMD_CLAIMS && !claims)
+        return cmd_failf(o, GPF_ENOTHING, "%s: nothing to check: the model has no claim",
+                         o->args[0]);
+    if (o->claims == CMD_CLAIMS || (claims && !asked && (y == GPF_NONE || !params)))
+        return 0;
+    if (y == GPF_NONE)
+        return cmd_failf(o, GPF_ENOTHING,
+                         "%s: nothing to check: no node called loss, no one-element assignment%s",
+                         o->args[0], claims ? "" : " and no claim");
+    if (!params && !o->n_wrt)
+        return cmd_failf(o, GPF_ENOTHING,
+                         "%s: nothing to check: the model has no param; --wrt names other nodes",
+                         o->args[0]);
+    status = cmd_targets(o, j->model, &j->targets, &n);
+    if (status)
+        return status;
+    j->xs = malloc((n ? n : 1) * sizeof *j->xs);
+    if (!j->xs)
+        return cmd_fail_status(o, GSL_ENOMEM, NULL);
+    for (size_t i = 0; i < n; i++)
+        j->xs[i] = j->targets[i].node;
+    gpf_diag why = { 0 };
+    j->check =
+        gpf_check_alloc(gpf_model_graph(j->model), y, j->xs, NULL, n,
+                        gpf_point_batch(gpf_model_point(j->model)), gpf_model_seed(j->model), &why);
+    return j->check ? 0 : cmd_fail_status(o, why.status ? why.status : GSL_ENOMEM, &why);
+}
+
+/* Tests the claims until interrupted; *n says how many. */
+static int test_claims(const cmd *o, job *j, size_t *n)
+{
+    size_t total = o->claims == CMD_NO_CLAIMS ? 0 : gpf_model_n_claims(j->model);
+    *n = 0;
+    j->results = calloc(total ? total : 1, sizeof *j->results);
+    j->claims = calloc(total ? total : 1, sizeof *j->claims);
+    if (!j->results || !j->claims)
+        return cmd_fail_status(o, GSL_ENOMEM, NULL);
+    for (size_t i = 0; i < total && !interrupted; i++) {
+        gpf_model_claim claim = gpf_model_claim_at(j->model, i);
+        int status = gpf_claim_run(gpf_model_graph(j->model), claim.left, claim.right, claim.uses,
+                                   claim.n_uses, gpf_model_point(j->model),
+                                   gpf_model_seed(j->model), &j->results[i]);
+        if (status)
+            return cmd_fail_status(o, status, NULL);
+        j->claims[i] = (gpf_report_claim){ claim.text, claim.line, &j->results[i] };
+        *n = i + 1;
+    }
+    return 0;
+}
+
+/* The model's notes, NULL-terminated. */
+static int collect_notes(const cmd *o, job *j)
+{
+    size_t n = 0;
+    while (gpf_model_note(j->model, n))
+        n++;
+    j->notes = calloc(n + 1, sizeof *j->notes);
+    if (!j->notes)
+        return cmd_fail_status(o, GSL_ENOMEM, NULL);
+    for (size_t i = 0; i < n; i++)
+        j->notes[i] = gpf_model_note(j->model, i);
+    return 0;
+}
+
+static int check_model(const cmd *o, job *j)
+{
+    char stopped[96] = "";
+    watch_interrupt();
+    j->model = cmd_model(o);
+    int status = j->model ? prepare(o, j) : GPF_OUTCOME_TROUBLE;
+    if (!status)
+        status = collect_notes(o, j);
+    if (status)
+        return status;
+
+    progress p = { .start = now(), .wanted = isatty(STDERR_FILENO) && !o->quiet };
+    gpf_check_options how = gpf_check_defaults();
+    how.sample = o->sample;
+    how.max_failures = o->max_failures;
+    how.threads = (int)o->threads;
+    how.seed = gpf_model_seed(j->model);
+    how.progress = show_progress;
+    how.progress_arg = &p;
+    if (j->check) {
+        gpf_diag why = { 0 };
+        status = gpf_check_run(j->check, gpf_model_point(j->model), &how, &why);
+        if (p.visible)
+            fputs("\r\033[K", stderr);
+        if (status && status != GPF_ECANCEL)
+            return cmd_fail_status(o, status, &why);
+        gpf_tally all = gpf_check_tally(j->check, -1);
+        size_t wanted = 0;
+        for (size_t t = 0; t < gpf_check_n_tensors(j->check); t++) {
+            size_t total = gpf_check_tally(j->check, (int)t).total;
+            wanted += how.sample && how.sample < total ? how.sample : total;
+        }
+        if (status == GPF_ECANCEL)
+            snprintf(stopped, sizeof stopped, "interrupted after %zu of %zu elements", all.checked,
+                     wanted);
+        else if (how.max_failures && all.checked < wanted)
+            snprintf(stopped, sizeof stopped, "stopped at %zu wrong, after %zu of %zu elements",
+                     all.count[GPF_WRONG], all.checked, wanted);
+    }
+    size_t n_claims;
+    status = test_claims(o, j, &n_claims);
+    if (status)
+        return status;
+    if (interrupted && !*stopped)
+        snprintf(stopped, sizeof stopped, "interrupted after %zu claims", n_claims);
+
+    gpf_report_options report = gpf_report_defaults();
+    report.all = o->all;
+    report.quiet = o->quiet;
+    report.color = use_color(o);
+    report.model = strcmp(o->args[0], "-") ? o->args[0] : "standard input";
+    report.notes = j->notes;
+    report.claims = j->claims;
+    report.n_claims = n_claims;
+    report.how = &how;
+    report.model_seed = gpf_model_seed(j->model);
+    report.seconds = now() - p.start;
+    report.stopped = *stopped ? stopped : NULL;
+    status = (o->json ? gpf_report_json : gpf_report_text)(stdout, j->check, &report);
+    if (status && status != GSL_EFAILED) /* main tells of write errors */
+        return cmd_fail_status(o, status, NULL);
+    return (int)gpf_report_outcome(j->check, &report);
+}
+
+int cmd_check(const cmd *o)
+{
+    job j = { 0 };
+    int status = check_model(o, &j);
+    free_job(&j);
+    return status;
+}

@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* The command: its verbs, their options and help. */
+#define _GNU_SOURCE /* dlsym's RTLD_DEFAULT */
+#include "cmd.h"
+#include <dlfcn.h>
+#include <errno.h>
+#include <getopt.h>
+#include <gsl/gsl_version.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#ifdef _OPENMP
+#include <omp.h>
+#endif
+
+static const cmd_verb verbs[] = {
+    { "check", "MODEL", "is the gradient right, element by element?",
+      "Compares backprop with GSL's finite differences for every element of every param,\n"
+      "tests the claims of the model, and explains what disagrees.",
+      "gradproof check --wrt 'W*' --sample 20 examples/advertising.gpf", 1, 1, cmd_check },
+    { "eval", "MODEL [NAME]...", "values of nodes",
+      "Prints the nodes whose names match the NAMEs (patterns are allowed), or the output, as\n"
+      "lines NAME = [..; ..] that --at reads back exactly where they are params.",
+      "gradproof eval examples/xor.gpf p 'W*' > start.txt", 1, INT_MAX, cmd_eval },
+    { "grad", "MODEL", "gradients, as backprop computes them",
+      "Prints the gradient of the output by every param, as lines grad(f, x) = [..; ..].",
+      "gradproof grad --of loss --wrt W1 examples/xor.gpf", 1, 1, cmd_grad },
+    { "graph", "MODEL", "the nodes, as text or for Graphviz",
+      "Prints the graph one node a line, of the whole model or of what --of NODE needs.",
+      "gradproof graph --grad --dot examples/xor.gpf | dot -Tsvg > xor.svg", 1, 1, cmd_graph },
+    { "ops", "", "the ops and functions a model can use",
+      "Prints every op with its parameters, formula and derivative at a tie, then the functions\n"
+      "that are composed of ops.",
+      "gradproof ops --json", 0, 0, cmd_ops },
+};
+enum { N_VERBS = sizeof verbs / sizeof *verbs };
+
+/* Which verbs take an option: bits by position in the table above. */
+enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16 };
+
+typedef struct option_row {
+    const char *name, *arg; /* arg: what to call the argument, NULL: none */
+    unsigned verbs;
+    const char *(*set)(void *field, const char *arg); /* NULL, or what was expected */
+    size_t field;
+    const char *help;
+} option_row;
+
+static const char *set_flag(void *field, const char *arg)
+{
+    (void)arg;
+    *(int *)field = 1;
+    return NULL;
+}
+
+static const char *set_text(void *field, const char *arg)
+{
+    *(const char **)field = arg;
+    return NULL;
+}
+
+static const char *set_count_below(void *field, const char *arg, unsigned long limit)
+{
+    char *end;
+    errno = 0;
+    unsigned long x = strtoul(arg, &end, 10);
+    if (*arg < '0' || *arg > '9' || *end || errno || x > limit)
+        return limit == INT_MAX ? "a whole number of at most 2147483647" : "a whole number";
+    *(size_t *)field = x;
+    return NULL;
+}
+
+static const char *set_count(void *field, const char *arg)
+{
+    return set_count_below(field, arg, LONG_MAX); /* JSON's integers are signed */
+}
+
+static const char *set_threads(void *field, const char *arg)
+{
+    return set_count_below(field, arg, INT_MAX);
+}
+
+static const char *set_choice(void *field, const char *arg, const char *choices)
+{
+    size_t n = strlen(arg);
+    int i = 0;
+    for (const char *c = choices; *c; i++) {
+        size_t length = strcspn(c, "|");
+        if (n == length && !strncmp(arg, c, n)) {
+            *(int *)field = i;
+            return NULL;
+        }
+        c += length + (c[length] == '|');
+    }
+    return choices;
+}
+
+#define ROWS_CHOICES "train|test|all"
+#define COLOR_CHOICES "auto|always|never"
+#define CLAIMS_CHOICES "too|no|only"
+
+static const char *set_rows(void *field, const char *arg)
+{
+    return set_choice(field, arg, ROWS_CHOICES);
+}
+
+static const char *set_color(void *field, const char *arg)
+{
+    return set_choice(field, arg, COLOR_CHOICES);
+}
+
+static const char *set_claims(void *field, const char *arg)
+{
+    return set_choice(field, arg, CLAIMS_CHOICES);
+}
+
+/* The field is the whole cmd: a list has a length too. It has room for as many as there are args. */
+static const char *add_pattern(void *field, const char *arg)
+{
+    cmd *o = field;
+    o->wrt[o->n_wrt++] = arg;
+    return NULL;
+}
+
+static const option_row options[] = {
+    { "wrt", "PATTERN", CHECK | GRAD | GRAPH, add_pattern, 0,
+      "names of params, data or assigned nodes to differentiate by;\n"
+      "* ? [..] as in the shell; may be repeated; default: all params" },
+    { "of", "NODE", CHECK | GRAD | GRAPH, set_text, offsetof(cmd, of),
+      "the output; default: loss, or the last one-element assignment" },
+    { "at", "init|FILE", CHECK | EVAL | GRAD, set_text, offsetof(cmd, at),
+      "params: as the model initialises them (default), or from a\n"
+      "file of lines NAME = [..] as eval prints them" },
+    { "seed", "S", CHECK | EVAL | GRAD, set_count, offsetof(cmd, seed),
+      "of initialisers, generators, splits, samples and random points;\n"
+      "default: the model's own" },
+    { "rows", ROWS_CHOICES, CHECK | EVAL | GRAD, set_rows, offsetof(cmd, rows),
+      "which rows of a split table; default: train" },
+    { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
+      "check K elements of each tensor, chosen at random; 0: all (default)" },
+    { "threads", "T", CHECK, set_threads, offsetof(cmd, threads),
+      "0: as many as OpenMP gives (default); results do not depend on it" },
+    { "max-failures", "M", CHECK, set_count, offsetof(cmd, max_failures),
+      "stop once M elements are wrong; 0: never (default)" },
+    { "claims", CLAIMS_CHOICES, CHECK, set_claims, offsetof(cmd, claims),
+      "test the claims of the model too (default), not, or only them" },
+    { "all", NULL, CHECK, set_flag, offsetof(cmd, all),
+      "show every element in order, not only what needs a look" },
+    { "quiet", NULL, CHECK, set_flag, offsetof(cmd, quiet), "print the closing line only" },
+    { "color", COLOR_CHOICES, CHECK, set_color, offsetof(cmd, color),
+      "colour the verdicts; auto (default): on a terminal" },
+    { "grad", NULL, GRAPH, set_flag, offsetof(cmd, grad), "with the gradient of the output" },
+    { "dot", NULL, GRAPH, set_flag, offsetof(cmd, dot), "as a Graphviz digraph" },
+    { "json", NULL, CHECK | EVAL | GRAD | OPS, set_flag, offsetof(cmd, json),
+      "one JSON object on standard output, errors included" },
+    { "help", NULL, CHECK | EVAL | GRAD | GRAPH | OPS, set_flag, offsetof(cmd, help),
+      "print this and exit" },
+};
+enum { N_OPTIONS = sizeof options / sizeof *options };
+
+static const char exit_text[] =
+    "Exit status:\n"
+    "  0  nothing is wrong, and something was really tested\n"
+    "  1  something is wrong: an element, or a refuted claim\n"
+    "  2  trouble: usage, input, memory, output that cannot be written\n"
+    "  3  nothing is wrong, but a tensor or a claim was not really tested\n";
+
+static void print_help(void)
+{
+    printf("Usage: gradproof VERB [OPTION]... [MODEL]\n"
+           "Tells whether a gradient is right and, when it is not, why.\n\nVerbs:\n");
+    for (int i = 0; i < N_VERBS; i++)
+        printf("  %-6s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
+    printf("\n"
+           "gradproof VERB --help   the verb's options\n"
+           "gradproof --version     versions, and the CBLAS, threads and CPU in use\n"
+           "\nA MODEL is a text of formulas, see gradproof-model(5); - is standard input.\n\n%s"
+           "\nExample:\n  %s\n",
+           exit_text, verbs[0].example);
+}
+
+static void print_verb_help(const cmd_verb *v)
+{
+    unsigned bit = 1u << (v - verbs);
+    printf("Usage: gradproof %s [OPTION]...%s%s\n%s\n\nOptions:\n", v->name, *v->args ? " " : "",
+           v->args, v->about);
+    for (int i = 0; i < N_OPTIONS; i++) {
+        const option_row *r = &options[i];
+        if (!(r->verbs & bit))
+            continue;
+        char left[64];
+        snprintf(left, sizeof left, "--%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
+        printf("  %-26s ", left);
+        for (const char *c = r->help; *c; c++) {
+            if (*c == '\n')
+                printf("\n%29s", "");
+            else
+                putchar(*c);
+        }
+        putchar('\n');
+    }
+    if (v->run == cmd_check)
+        printf("\n%s", exit_text);
+    else
+        printf("\nExit status: 0, or 2 in trouble.\n");
+    printf("\nExample:\n  %s\n", v->example);
+}
+
+static void print_version(void)
+{
+    char blas[512];
+    printf("gradproof %s\nGSL       %s\nCBLAS     %s\n", gpf_version(), gsl_version,
+           gpf_cblas_provider(blas, sizeof blas));
+#ifdef _OPENMP
+    printf("threads   %d (OpenMP)\n", omp_get_max_threads());
+#else
+    printf("threads   1 (built without OpenMP)\n");
+#endif
+#if defined __x86_64__ && defined __GNUC__
+    /* The library's own kernels are compiled for the baseline; a CBLAS picks its own at run time. */
+    printf("CPU       own kernels: x86-64 baseline (the CPU has%s%s%s)\n",
+           __builtin_cpu_supports("avx2") ? " avx2" : " no avx2",
+           __builtin_cpu_supports("fma") ? " fma" : "",
+           __builtin_cpu_supports("avx512f") ? " avx512f" : "");
+#else
+    printf("CPU       own kernels: as compiled, no run-time choice\n");
+#endif
+    printf("\nLicense GPLv3+: GNU GPL version 3 or later <https://gnu.org/licenses/gpl.html>.\n"
+           "This is free software: you are free to change and redistribute it.\n"
+           "There is NO WARRANTY, to the extent permitted by law.\n");
+}
+
+/* The checker is parallel itself: a second pool of threads inside CBLAS would only spin. */
+static void use_one_blas_thread(void)
+{
+    static const char *const setters[] = { "openblas_set_num_threads",
+                                           "bli_thread_set_num_threads" };
+    for (size_t i = 0; i < sizeof setters / sizeof *setters; i++) {
+        void *address = dlsym(RTLD_DEFAULT, setters[i]);
+        if (address && i == 0) {
+            void (*set)(int);
+            memcpy(&set, &address, sizeof set); /* ISO C has no cast from object to function */
+            set(1);
+        } else if (address) {
+            void (*set)(long); /* BLIS' dim_t */
+            memcpy(&set, &address, sizeof set);
+            set(1);
+        }
+    }
+}
+
+static int usage(const cmd *o, const char *text, const char *arg)
+{
+    int status = cmd_failf(o, GSL_EINVAL, "%s: %s%.200s", o->verb->name, text, arg);
+    fprintf(stderr, "Try 'gradproof %s --help'.\n", o->verb->name);
+    return status;
+}
+
+static int run_verb(cmd *o, int argc, char **argv)
+{
+    struct option longs[N_OPTIONS + 1] = { { 0 } };
+    unsigned bit = 1u << (o->verb - verbs);
+    int n = 0, c, row = 0;
+    for (int i = 0; i < N_OPTIONS; i++)
+        if (options[i].verbs & bit)
+            longs[n++] = (struct option){ options[i].name, options[i].arg != NULL, &row, i };
+    /* Errors are kept until all options are read, so that --json is known wherever it stands. */
+    char complaint[128] = "";
+    const char *about = "";
+    opterr = 0;
+    while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
+        if (c == 'h') {
+            o->help = 1;
+        } else if (c == 0) {
+            const option_row *r = &options[row];
+            const char *expected = r->set((char *)o + r->field, optarg);
+            if (expected && !*complaint) {
+                snprintf(complaint, sizeof complaint, "--%s takes %s, not ", r->name, expected);
+                about = optarg;
+            }
+        } else if (!*complaint) {
+            snprintf(complaint, sizeof complaint, "%s ",
+                     c == ':' ? "a value is missing after"
+                              : "unknown, ambiguous or wrongly used option");
+            about = argv[optind - 1];
+        }
+    }
+    o->args = argv + optind;
+    o->n_args = argc - optind;
+    if (*complaint)
+        return usage(o, complaint, about);
+    if (o->help) {
+        print_verb_help(o->verb);
+        return 0;
+    }
+    if (o->n_args < o->verb->min_args)
+        return usage(o, "missing argument ", o->verb->args);
+    if (o->n_args > o->verb->max_args)
+        return usage(o, "one argument too many: ", o->args[o->verb->max_args]);
+    return o->verb->run(o);
+}
+
+static int run(int argc, char **argv)
+{
+    if (argc < 2) {
+        fputs("gradproof: no verb given\nTry 'gradproof --help'.\n", stderr);
+        return GPF_OUTCOME_TROUBLE;
+    }
+    if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
+        print_help();
+        return 0;
+    }
+    if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+        print_version();
+        return 0;
+    }
+    for (int i = 0; i < N_VERBS; i++) {
+        if (strcmp(argv[1], verbs[i].name))
+            continue;
+        cmd o = { .verb = &verbs[i], .seed = CMD_NOT_GIVEN };
+        o.wrt = calloc((size_t)argc, sizeof *o.wrt);
+        int status =
+            o.wrt ? run_verb(&o, argc - 1, argv + 1) : cmd_fail_status(&o, GSL_ENOMEM, NULL);
+        free(o.wrt);
+        return status;
+    }
+    fprintf(stderr, "gradproof: '%s' is no verb; there are", argv[1]);
+    for (int i = 0; i < N_VERBS; i++)
+        fprintf(stderr, "%s %s", i ? "," : "", verbs[i].name);
+    fprintf(stderr, "\nTry 'gradproof --help'.\n");
+    return GPF_OUTCOME_TROUBLE;
+}
+
+int main(int argc, char **argv)
+{
+    gsl_set_error_handler(cmd_gsl_error);
+    use_one_blas_thread();
+    int status = run(argc, argv);
+    /* A report that was not written is no report: /dev/full, a full disk, a closed pipe. */
+    int bad = ferror(stdout);
+    if (fclose(stdout) || bad) {
+        fprintf(stderr, "gradproof: cannot write standard output: %s\n", strerror(errno));
+        return GPF_OUTCOME_TROUBLE;
+    }
+    return status;
+}
