@@ -109,7 +109,8 @@ typedef enum gpf_outcome {
 typedef struct gpf_check_options {
     size_t sample;       /* elements per tensor, chosen at random; 0: all */
     size_t max_failures; /* stop once that many are wrong; 0: never */
-    int threads;         /* 0: as many as OpenMP gives; results do not depend on it */
+    int threads;         /* 0: as many as OpenMP gives and the work is worth; results do not
+                            depend on it */
     unsigned long seed;  /* of the sample */
     /* Called now and then from the calling thread; nonzero stops the check with GPF_ECANCEL,
      * what was found so far stays readable. May be NULL. */

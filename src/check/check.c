@@ -270,15 +270,20 @@ static gpf__scale_of scale_of(const gpf_check *c, size_t i)
     return (gpf__scale_of){ most * sqrt(squares / (double)n), slope };
 }
 
-static int thread_count(int wanted, size_t elements)
+/* Starting a thread costs what it computes in about a quarter of a million doubles: with less work
+ * than that for each, fewer are faster. */
+static int thread_count(int wanted, size_t elements, size_t doubles_each)
 {
 #ifdef _OPENMP
-    int n = wanted > 0 ? wanted : omp_get_max_threads();
+    enum { WORTH_A_THREAD = 1 << 18 };
+    const size_t worth = 1 + elements * doubles_each / WORTH_A_THREAD,
+                 most = (size_t)omp_get_max_threads();
+    const size_t n = wanted > 0 ? (size_t)wanted : worth < most ? worth : most;
+    return (int)(elements < n ? elements : n);
 #else
-    int n = 1;
-    (void)wanted;
+    (void)wanted, (void)elements, (void)doubles_each;
+    return 1;
 #endif
-    return elements < (size_t)n ? (int)elements : n;
 }
 
 static int thread_number(void)
@@ -314,7 +319,7 @@ static gpf_overlay **alloc_overlays(const gpf_damage *d, int n)
 static int check_elements(gpf_check *c, const gpf_check_options *how)
 {
     enum { BLOCK = 32 };
-    c->threads = thread_count(how->threads, c->n_element);
+    c->threads = thread_count(how->threads, c->n_element, gpf__damage_work(c->damage));
     gpf_overlay **overlay = alloc_overlays(c->damage, c->threads);
     gpf__scale_of *scale = malloc(c->n_x * sizeof *scale);
     int status = overlay && scale ? GSL_SUCCESS : GSL_ENOMEM;

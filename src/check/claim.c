@@ -81,6 +81,7 @@ static int check_use(gpf_graph *g, const gpf_claim_use *use, const gpf_point *p,
         return gpf_graph_status(g, NULL) ? gpf_graph_status(g, NULL) : GSL_ENOMEM;
     gpf_check_options how = gpf_check_defaults();
     how.sample = GRAD_SAMPLE;
+    how.threads = 1; /* small points, few elements */
     how.seed = seed;
     const int status = gpf_check_run(c, p, &how, NULL);
     if (status == GSL_SUCCESS) {

@@ -206,8 +206,9 @@ static int check_range(ptrdiff_t n, ptrdiff_t start, ptrdiff_t size, int axis, c
     }
     if (start >= 0 && size >= 1 && start <= n - size)
         return GSL_SUCCESS;
+    const ptrdiff_t last = (ptrdiff_t)((size_t)start + (size_t)size - 1); /* wraps, no overflow */
     gpf__format(why, why_size, "elements %td to %td of axis %d do not exist, it has %td", start,
-                start + size - 1, axis, n);
+                last, axis, n);
     return GPF_ESHAPE;
 }
 

@@ -207,6 +207,11 @@ size_t gpf_damage_target_size(const gpf_damage *d, size_t i)
     return i < d->n_target ? gpf__tensor_size(&d->plan->value[d->target[i].value].t) : 0;
 }
 
+size_t gpf__damage_work(const gpf_damage *d)
+{
+    return d->plan->block;
+}
+
 int gpf_damage_depends(const gpf_damage *d, size_t i)
 {
     return i < d->n_target && d->target[i].depends;

@@ -93,6 +93,9 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
 int gpf__damage_make(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N,
                      gpf_damage **d);
 
+/* Doubles a full evaluation writes: how much work an evaluation may be. */
+size_t gpf__damage_work(const gpf_damage *d);
+
 /* gpf_workspace_alloc without a handler call: NULL without memory. */
 gpf_workspace *gpf__workspace_make(const gpf_plan *p);
 

@@ -5,6 +5,7 @@
 
 #include <gradproof.h>
 #include <math.h>
+#include <stdbool.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdint.h>
