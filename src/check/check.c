@@ -227,6 +227,7 @@ static int choose(gpf_check *c, const gpf_check_options *how)
     size_t *all = malloc(2 * most * sizeof *all), *chosen = all + most;
     gsl_rng *r = all ? gsl_rng_alloc(gsl_rng_mt19937) : NULL;
     if (!c->element || !r) {
+        gsl_rng_free(r);
         free(all);
         return GSL_ENOMEM;
     }

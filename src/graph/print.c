@@ -4,6 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* A view of more elements than there are: a broadcast. */
+static bool repeats(const gpf_graph *g, const gpf__node *n)
+{
+    return n->op->view && n->n_x == 1 &&
+           gpf_shape_size(n->shape, 2) > gpf_shape_size(gpf__get(g, n->x[0])->shape, 2);
+}
+
 /* "tanh(z1)", "add(matmul(..), b)": two levels say enough to find the place. */
 static void label(const gpf_graph *g, gpf_node id, int depth, char *buf, size_t size)
 {
@@ -14,7 +21,7 @@ static void label(const gpf_graph *g, gpf_node id, int depth, char *buf, size_t 
         gpf__append(buf, size, "%g", n->attr.p[0]);
     } else if (n->op == &gpf__op_const) {
         gpf__append(buf, size, "[..]");
-    } else if (n->op->view && n->n_x == 1 && !strcmp(n->op->name, "broadcast")) {
+    } else if (repeats(g, n)) {
         label(g, n->x[0], depth, buf, size); /* says nothing a reader wants to know */
     } else if (depth == 0 && n->n_x) {
         gpf__append(buf, size, "%s(..)", n->op->name);

@@ -54,7 +54,8 @@ static gpf_node small_net(gpf_graph *g)
     const gpf_node h = gpf_leaky_relu(g, gpf_matmul(g, X, W), 0.2);
     gpf_node_set_name(g, h, "h");
     gpf_param(g, "unused", gpf_shape0());
-    const gpf_node loss = gpf_mul(g, gpf_const(g, 0.5), gpf_sum(g, gpf_sum(g, h, 1), GPF_ALL_AXES));
+    const gpf_node total = gpf_sum(g, gpf_sum(g, h, 1), GPF_ALL_AXES);
+    const gpf_node loss = gpf_mul(g, gpf_const(g, 0.5), total);
     gpf_node_set_name(g, loss, "loss");
     return loss;
 }

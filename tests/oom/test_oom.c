@@ -1,0 +1,591 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Every operation with its 1st, 2nd, 3rd .. allocation failing, once and from then on, until it
+ * succeeds: each failure must be said (GSL_ENOMEM), nothing may leak, and after it the same
+ * objects must still work. Linked with --wrap=malloc and so on, and against a library built with
+ * GPF_TINY_CHUNKS, in which no arena hides an allocation behind another. */
+#include "../unit/help.h"
+
+static unsigned long count, fail_at, failed;
+static bool counting, persistent;
+
+static bool fails(void)
+{
+    if (!counting)
+        return false;
+    count++;
+    if (count != fail_at && !(persistent && count > fail_at))
+        return false;
+    failed++;
+    return true;
+}
+
+/* Allocations of library and test that are not yet freed. */
+static long alive;
+
+static void *born(void *p)
+{
+    alive += p != NULL;
+    return p;
+}
+
+#define WRAP(type, name, params, args)                    \
+    type __real_##name params;                            \
+    type __wrap_##name params;                            \
+    type __wrap_##name params                             \
+    {                                                     \
+        return fails() ? NULL : born(__real_##name args); \
+    }
+WRAP(void *, malloc, (size_t n), (n))
+WRAP(void *, calloc, (size_t n, size_t size), (n, size))
+WRAP(void *, aligned_alloc, (size_t align, size_t n), (align, n))
+WRAP(char *, strdup, (const char *s), (s))
+WRAP(char *, strndup, (const char *s, size_t n), (s, n))
+
+void *__real_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n);
+void *__wrap_realloc(void *p, size_t n)
+{
+    if (fails())
+        return NULL;
+    void *moved = __real_realloc(p, n);
+    return p ? moved : born(moved);
+}
+
+int __real_posix_memalign(void **p, size_t align, size_t n);
+int __wrap_posix_memalign(void **p, size_t align, size_t n);
+int __wrap_posix_memalign(void **p, size_t align, size_t n)
+{
+    if (fails())
+        return GSL_ENOMEM;
+    const int status = __real_posix_memalign(p, align, n);
+    alive += status == 0;
+    return status;
+}
+
+void __real_free(void *p);
+void __wrap_free(void *p);
+void __wrap_free(void *p)
+{
+    alive -= p != NULL;
+    __real_free(p);
+}
+
+/* Failures happen between these two. */
+static void begin(void)
+{
+    counting = true;
+}
+
+static void end(void)
+{
+    counting = false;
+}
+
+static int handled;
+
+static void remember(const char *reason, const char *file, int line, int code)
+{
+    (void)reason, (void)file, (void)line;
+    handled = code;
+}
+
+/* The status of a call that returns an object or NULL: what the handler was told. */
+static int status_of(const void *object)
+{
+    return object ? GSL_SUCCESS : handled;
+}
+
+/* What the operations work on: a 2-3-2 net with every kind of loss term, at a small batch. */
+typedef struct net {
+    gpf_graph *g;
+    gpf_node X, Y, xs[4], loss;
+    gpf_point *at;
+} net;
+
+enum { N = 3, PARAMS = 6 + 3 + 6 + 2 };
+
+static const double rows[] = { 0.3, -1.2, 0.7, 0.4, -0.5, 1.1 }, targets[] = { 1, 0, 0, 1, 1, 0 };
+
+/* NULL-safe: after a failure the nodes are poison. */
+static int build(net *n)
+{
+    n->g = gpf_graph_alloc();
+    if (!n->g)
+        return handled;
+    n->X = gpf_data(n->g, "X", gpf_shape2(GPF_N, 2));
+    n->Y = gpf_data(n->g, "Y", gpf_shape2(GPF_N, 2));
+    const gpf_node h = gpf_dense(n->g, "h", n->X, 3, gpf_tanh);
+    const gpf_node logits = gpf_dense(n->g, "out", h, 2, NULL);
+    const gpf_node fit = gpf_cross_entropy(n->g, logits, n->Y, GPF_MEAN);
+    for (size_t i = 0; i < 4; i++)
+        n->xs[i] = gpf_graph_param(n->g, i);
+    n->loss = gpf_add(n->g, fit, gpf_mul(n->g, gpf_const(n->g, 0.01), gpf_l2(n->g, n->xs[2])));
+    gpf_node_set_name(n->g, n->loss, "loss");
+    return gpf_graph_status(n->g, NULL);
+}
+
+static void place(net *n)
+{
+    n->at = gpf_point_alloc(n->g, N);
+    assert_int_equal(gpf_point_bind(n->at, n->X, rows), GSL_SUCCESS);
+    assert_int_equal(gpf_point_bind(n->at, n->Y, targets), GSL_SUCCESS);
+    dice d = { 3 };
+    fill(&d, theta(n->at), gpf_graph_n_params(n->g), -1, 1);
+}
+
+static net made(void)
+{
+    net n = { .g = NULL };
+    assert_int_equal(build(&n), GSL_SUCCESS);
+    place(&n);
+    return n;
+}
+
+static void unmake(net *n)
+{
+    gpf_point_free(n->at);
+    gpf_graph_free(n->g);
+}
+
+/* An operation: its status, and on success a number that depends on all it made. */
+typedef int operation(double *result);
+
+static int op_build(double *result)
+{
+    net n = { .g = NULL };
+    begin();
+    const int status = build(&n);
+    end();
+    if (status == GSL_SUCCESS) {
+        place(&n);
+        *result = evaluate1(n.g, n.at, n.loss);
+    }
+    unmake(&n);
+    return status;
+}
+
+/* All rows and all functions, one on top of another. */
+static int op_functions(double *result)
+{
+    net n = made();
+    gpf_node total = n.loss;
+    begin();
+    for (size_t i = 0; gpf_fn_at(i); i++) {
+        const gpf_attr a = gpf_attr_default(gpf_fn_at(i)->params);
+        const gpf_node in[] = { n.Y, n.X };
+        total = gpf_add(n.g, total, gpf_sum(n.g, gpf_fn_at(i)->build(n.g, in, &a), GPF_ALL_AXES));
+    }
+    for (size_t i = 0; gpf_op_at(i); i++) {
+        const gpf_op *op = gpf_op_at(i);
+        const gpf_node in[] = { n.X, n.X };
+        if (op->arity > 0 && op->map)
+            total = gpf_add(n.g, total,
+                            gpf_sum(n.g, gpf_apply(n.g, op, in, op->arity, NULL), GPF_ALL_AXES));
+    }
+    gpf_node many[20];
+    for (size_t i = 0; i < COUNT(many); i++)
+        many[i] = n.X;
+    total =
+        gpf_add(n.g, total, gpf_sum(n.g, gpf_concat(n.g, many, (int)COUNT(many), 1), GPF_ALL_AXES));
+    const int status = gpf_graph_status(n.g, NULL);
+    end();
+    if (status == GSL_SUCCESS)
+        *result = total; /* values are NaN here and there: the node's place says it was all made */
+    unmake(&n);
+    return status;
+}
+
+/* Derivatives: after a failure and gpf_graph_clear_status the same call must work. */
+typedef int derive(net *n, gpf_node *out);
+
+static int derive_grad(net *n, gpf_node *out)
+{
+    return gpf_grad(n->g, n->loss, n->xs, 4, out);
+}
+
+static int derive_jvp(net *n, gpf_node *out)
+{
+    gpf_node v[4];
+    for (size_t i = 0; i < 4; i++)
+        v[i] = gpf_sin(n->g, n->xs[i]);
+    return gpf_jvp(n->g, n->loss, n->xs, v, 4, out);
+}
+
+static int derive_hvp(net *n, gpf_node *out)
+{
+    return gpf_hvp(n->g, n->loss, n->xs, n->xs, 4, out);
+}
+
+static int derive_jacobian(net *n, gpf_node *out)
+{
+    return gpf_jacobian(n->g, gpf_sin(n->g, n->xs[2]), n->xs[2], out);
+}
+
+static int walk_derivative(derive *f, int n_out, double *result)
+{
+    net n = made();
+    gpf_node out[4];
+    begin();
+    int status = f(&n, out);
+    end();
+    const int first = status;
+    if (status) {
+        for (int i = 0; i < n_out; i++)
+            assert_true(out[i] == GPF_POISON);
+        gpf_graph_clear_status(n.g);
+        status = f(&n, out);
+    }
+    assert_int_equal(status, GSL_SUCCESS);
+    gpf_node total = gpf_const(n.g, 0);
+    for (int i = 0; i < n_out; i++)
+        total = gpf_add(n.g, total, gpf_sum(n.g, gpf_sin(n.g, out[i]), GPF_ALL_AXES));
+    assert_no_error(n.g);
+    const double value = evaluate1(n.g, n.at, total);
+    static double right[4];
+    double *expected = f == derive_grad  ? &right[0]
+                       : f == derive_jvp ? &right[1]
+                       : f == derive_hvp ? &right[2]
+                                         : &right[3];
+    if (first == GSL_SUCCESS && failed == 0)
+        *expected = value;
+    assert_true(value == *expected); /* the first call of the walk fails nothing and sets it */
+    *result = value;
+    unmake(&n);
+    return first;
+}
+
+static int op_grad(double *result)
+{
+    return walk_derivative(derive_grad, 4, result);
+}
+
+static int op_jvp(double *result)
+{
+    return walk_derivative(derive_jvp, 1, result);
+}
+
+static int op_hvp(double *result)
+{
+    return walk_derivative(derive_hvp, 4, result);
+}
+
+static int op_jacobian(double *result)
+{
+    return walk_derivative(derive_jacobian, 1, result);
+}
+
+static int op_point(double *result)
+{
+    net n = made();
+    begin();
+    gpf_point *p = gpf_point_alloc(n.g, N);
+    end();
+    const int status = status_of(p);
+    if (p)
+        *result = (double)gpf_point_params(p)->size;
+    gpf_point_free(p);
+    unmake(&n);
+    return status;
+}
+
+/* Plan and workspace of the loss and its gradient, some outputs copies. */
+static int op_plan(double *result)
+{
+    net n = made();
+    gpf_node out[7] = { n.loss };
+    gpf_grad(n.g, n.loss, n.xs, 4, out + 1);
+    out[5] = n.X;
+    out[6] = gpf_concat(n.g,
+                        (gpf_node[]){ n.X, n.X, n.X, n.X, n.X, n.X, n.X, n.X, n.X, n.X, n.X, n.X,
+                                      n.X, n.X, n.X, n.X, n.X },
+                        17, 1);
+    assert_no_error(n.g);
+    begin();
+    gpf_plan *plan = gpf_plan_alloc(n.g, out, 7, N);
+    int status = status_of(plan);
+    gpf_workspace *ws = plan ? gpf_workspace_alloc(plan) : NULL;
+    if (plan)
+        status = status_of(ws);
+    if (ws)
+        status = gpf_plan_run(plan, ws, n.at);
+    end();
+    if (status == GSL_SUCCESS)
+        for (size_t i = 0; i < 1 + PARAMS; i++)
+            *result += gpf_workspace_output(ws, 0)[i] * (double)(i + 1);
+    gpf_workspace_free(ws);
+    gpf_plan_free(plan);
+    unmake(&n);
+    return status;
+}
+
+static int op_damage(double *result)
+{
+    net n = made();
+    const gpf_node xs[] = { n.xs[0], n.X, gpf_node_inputs(n.g, n.loss, &(int){ 0 })[0] };
+    begin();
+    gpf_damage *damage = gpf_damage_alloc(n.g, n.loss, xs, 3, N);
+    int status = status_of(damage);
+    gpf_overlay *o = NULL;
+    if (damage)
+        status = gpf_damage_base(damage, n.at, NULL);
+    if (damage && status == GSL_SUCCESS)
+        status = status_of(o = gpf_overlay_alloc(damage));
+    end();
+    const double t = 0.25;
+    double f = 0;
+    for (size_t i = 0; o && i < 3; i++) {
+        assert_int_equal(gpf_overlay_values(o, i, 0, &t, 1, &f, NULL), GSL_SUCCESS);
+        *result += f;
+    }
+    gpf_overlay_free(o);
+    gpf_damage_free(damage);
+    unmake(&n);
+    return status;
+}
+
+static int op_check(double *result)
+{
+    net n = made();
+    gpf_check_options how = gpf_check_defaults();
+    how.threads = 1;
+    how.sample = 2;
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_check *c = gpf_check_alloc(n.g, n.loss, n.xs, NULL, 4, N, 1, &why);
+    int status = c ? gpf_check_run(c, n.at, &how, &why) : why.status;
+    end();
+    assert_int_equal(why.status, status);
+    if (status == GSL_SUCCESS) {
+        assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_RIGHT);
+        *result = (double)gpf_check_tally(c, -1).count[GPF_RIGHT];
+    } else if (c) { /* the object is still good */
+        assert_int_equal(gpf_check_run(c, n.at, &how, &why), GSL_SUCCESS);
+        assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_RIGHT);
+    }
+    gpf_check_free(c);
+    unmake(&n);
+    return status;
+}
+
+/* A vector output: contracted with random weights. */
+static int op_check_contracted(double *result)
+{
+    net n = made();
+    gpf_check_options how = gpf_check_defaults();
+    how.threads = 1;
+    const gpf_node y = gpf_relu(n.g, n.xs[2]);
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_check *c = gpf_check_alloc(n.g, y, &n.xs[2], NULL, 1, N, 1, &why);
+    int status = c ? gpf_check_run(c, n.at, &how, &why) : why.status;
+    end();
+    if (status == GSL_SUCCESS)
+        *result = gpf_check_value(c) + (double)gpf_check_outcome(c);
+    gpf_check_free(c);
+    unmake(&n);
+    return status;
+}
+
+static int op_claim(double *result)
+{
+    net n = made();
+    gpf_node d;
+    gpf_grad(n.g, n.loss, &n.xs[3], 1, &d);
+    const gpf_claim_use use = { n.loss, n.xs[3], d, 0 };
+    const gpf_node other = gpf_mul(n.g, d, gpf_const(n.g, 1.5));
+    gpf_claim_result r;
+    begin();
+    const int status = gpf_claim_run(n.g, d, other, &use, 1, n.at, 7, &r);
+    end();
+    if (status == GSL_SUCCESS) {
+        assert_int_equal(r.verdict, GPF_REFUTED);
+        *result = r.ratio + (double)r.grads_right;
+    }
+    unmake(&n);
+    return status;
+}
+
+static int op_generic(double *result)
+{
+    net n = made();
+    begin();
+    gpf_point *p = gpf_point_generic(n.g, n.at, 0, 5);
+    end();
+    const int status = status_of(p);
+    if (p)
+        *result = evaluate1(n.g, p, n.loss);
+    gpf_point_free(p);
+    unmake(&n);
+    return status;
+}
+
+static int op_print(double *result)
+{
+    net n = made();
+    FILE *out = tmpfile();
+    assert_non_null(out);
+    begin();
+    int status = gpf_graph_print(n.g, n.loss, out);
+    if (status == GSL_SUCCESS)
+        status = gpf_graph_print_dot(n.g, GPF_NONE, out);
+    end();
+    *result = (double)ftell(out);
+    fclose(out);
+    unmake(&n);
+    return status;
+}
+
+/* The model language: every statement, so that every kind of allocation is met. */
+static const char model_text[] =
+    "seed 3\n"
+    "lambda = 1e-2\n"
+    "data  X = standardize(normal(6, 2))\n"
+    "data  c = randint(6, 2)\n"
+    "data  T[N,2] = [1 0; 0 1; 1 0; 0 1; 1 0; 1 0]\n"
+    "param W[2,2] ~ glorot\n"
+    "param b[1,2] = 0.1\n"
+    "h = dense(X @ W + b, 3, tanh)\n"
+    "z = dense(h, 2)\n"
+    "loss = cross_entropy(z, one_hot(c)) + lambda*l2(h.W) + mean((z[:,0] - T[:,1])^2)\n"
+    "claim grad(loss, b) = sum(grad(loss, X @ W + b), axis=0)\n"
+    "claim tanh(z) = 2*sigmoid(2*z) - 1\n";
+
+static int op_model(double *result)
+{
+    gpf_diag why[4] = { { .status = 0 } };
+    size_t n_why = 0;
+    begin();
+    gpf_model *m =
+        gpf_model_parse(model_text, strlen(model_text), "inline", NULL, why, COUNT(why), &n_why);
+    end();
+    if (!m) {
+        assert_true(n_why > 0);
+        return why[0].status;
+    }
+    *result = evaluate1(gpf_model_graph(m), gpf_model_point(m), gpf_model_output(m));
+    *result += (double)gpf_model_n_claims(m);
+    gpf_model_free(m);
+    return GSL_SUCCESS;
+}
+
+/* A text with errors of its own: lack of memory is still told from them. */
+static int op_model_errors(double *result)
+{
+    static const char text[] =
+        "param W[2,2] ~ normal(0, 1)\nq = W @ nothing\nq2 = exp(W\nz = W + [1 2 3]\n";
+    gpf_diag why[8] = { { .status = 0 } };
+    size_t n_why = 0;
+    begin();
+    gpf_model *m = gpf_model_parse(text, strlen(text), "inline", NULL, why, COUNT(why), &n_why);
+    end();
+    assert_null(m);
+    assert_true(n_why > 0);
+    for (size_t i = 0; i < n_why && i < COUNT(why); i++)
+        if (why[i].status == GSL_ENOMEM)
+            return GSL_ENOMEM;
+    *result = (double)n_why;
+    return GSL_SUCCESS;
+}
+
+static int op_table(double *result)
+{
+    static const char text[] =
+        "# flowers\nlength,kind,width\n1.5,a,2\n2.5,\"b, too\",3\n-3,a,4e-1\n";
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_table *t = gpf_table_parse(text, strlen(text), "inline.csv", &why);
+    end();
+    const int status = t ? GSL_SUCCESS : why.status;
+    for (size_t j = 0; t && j < gpf_table_columns(t); j++)
+        *result += gpf_table_column(t, j)[2] * (double)(j + 1);
+    gpf_table_free(t);
+    return status;
+}
+
+/* To add an operation: its function above, its line here. `least` is a contract: fewer points of
+ * failure mean that allocations are no longer seen, not that the walk became cheap. */
+static const struct {
+    const char *name;
+    operation *run;
+    unsigned long least;
+} operations[] = {
+    { "build", op_build, 75 },
+    { "functions", op_functions, 550 },
+    { "grad", op_grad, 75 },
+    { "jvp", op_jvp, 115 },
+    { "hvp", op_hvp, 220 },
+    { "jacobian", op_jacobian, 70 },
+    { "point", op_point, 5 },
+    { "plan", op_plan, 130 },
+    { "damage", op_damage, 90 },
+    { "check", op_check, 280 },
+    { "check of a vector", op_check_contracted, 80 },
+    { "claim", op_claim, 420 },
+    { "generic point", op_generic, 6 },
+    { "print", op_print, 2 },
+    { "model", op_model, 430 },
+    { "model with errors", op_model_errors, 55 },
+    { "table", op_table, 20 },
+};
+
+static int attempt(operation *run, unsigned long at, bool go_on, double *result)
+{
+    count = failed = 0;
+    fail_at = at;
+    persistent = go_on;
+    handled = GSL_SUCCESS;
+    *result = 0;
+    const int status = run(result);
+    assert_false(counting);
+    return status;
+}
+
+static void walk(const char *name, operation *run, unsigned long least)
+{
+    double right = 0, result;
+    assert_int_equal(attempt(run, 0, false, &right), GSL_SUCCESS);
+    assert_true(count >= least);
+    for (int go_on = 0; go_on < 2; go_on++) {
+        unsigned long points = 0;
+        const long before = alive;
+        for (unsigned long at = 1;; at++) {
+            const int status = attempt(run, at, go_on, &result);
+            if (status != GSL_SUCCESS && status != GSL_ENOMEM)
+                fail_msg("%s: allocation %lu fails: status %d, %s", name, at, status,
+                         gpf_strerror(status));
+            if (status == GSL_SUCCESS && result != right)
+                fail_msg("%s: allocation %lu fails: success with %.17g, not %.17g", name, at,
+                         result, right);
+            if (status == GSL_SUCCESS && failed)
+                fail_msg("%s: allocation %lu fails and nobody says so", name, at);
+            if (status == GSL_ENOMEM && !failed)
+                fail_msg("%s: no memory, but nothing failed", name);
+            if (!failed)
+                break;
+            points++;
+            if (alive != before)
+                fail_msg("%s: allocation %lu fails: %ld lost", name, at, alive - before);
+        }
+        print_message("# %s%s: %lu points of failure\n", name, go_on ? ", persistent" : "", points);
+        if (points < least)
+            fail_msg("%s: %lu points of failure, %lu are known", name, points, least);
+    }
+}
+
+static void test_operation(void **state)
+{
+    const size_t i = *(const size_t *)*state;
+    walk(operations[i].name, operations[i].run, operations[i].least);
+}
+
+int main(void)
+{
+    struct CMUnitTest tests[COUNT(operations)];
+    size_t index[COUNT(operations)];
+    for (size_t i = 0; i < COUNT(operations); i++) {
+        index[i] = i;
+        tests[i] = (struct CMUnitTest){ operations[i].name, test_operation, NULL, NULL, &index[i] };
+    }
+    gsl_set_error_handler(remember);
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
