@@ -13,7 +13,7 @@ void *__wrap_calloc(size_t n, size_t size);
 void *__wrap_realloc(void *p, size_t n);
 void *__wrap_aligned_alloc(size_t align, size_t n);
 
-static unsigned long allocations;
+static _Atomic unsigned long allocations;
 
 void *__wrap_malloc(size_t n)
 {
