@@ -59,7 +59,7 @@ typedef enum gpf_reason {
     GPF_REASON_TIE,          /* wrong at a tie, but right just beside it: the rule is right, the
                                 derivative it chooses on the edge is not a slope of y */
     GPF_REASON_BETWEEN,      /* kink: between the one-sided slopes */
-    GPF_REASON_JUMP,         /* kink: between them, but y itself jumps here */
+    GPF_REASON_JUMP,         /* unresolved: y itself jumps here and has no derivative */
     GPF_REASON_NO_REACTION,  /* vacuous: y is bit for bit the same at every stencil point */
     GPF_REASON_INDEPENDENT,  /* vacuous: the graph has no path from the element to y */
     GPF_REASON_NOISE,        /* unresolved: the gap grows as 1/step, y is too noisy here */

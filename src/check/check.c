@@ -21,6 +21,7 @@ struct gpf_check {
     double *weight;   /* its values */
     gpf_plan *plan;   /* of the gradients that exist, in the order of the xs */
     gpf_workspace *ws;
+    double *rounding; /* noise of each analytic value, beside the plan's outputs */
     gpf_damage *damage;
     gpf_element *element;
     size_t n_element;
@@ -133,12 +134,16 @@ static int prepare(gpf_check *c, const gpf_node *xs, const gpf_node *grads, unsi
         if (c->grad[i] != GPF_NONE)
             outputs[n++] = c->grad[i];
     if (status == GSL_SUCCESS)
-        status = gpf__plan_make(c->g, outputs, n, c->N, NULL, 0, false, &c->plan);
+        status = gpf__plan_make(c->g, outputs, n, c->N, NULL, 0, true, &c->plan);
     if (status == GSL_SUCCESS)
         status = gpf__damage_make(c->g, c->contracted, c->x, c->n_x, c->N, &c->damage);
     if (status == GSL_SUCCESS) {
+        size_t n_values = 1;
+        for (size_t i = 0; i < n; i++)
+            n_values += gpf_plan_output_size(c->plan, i);
         c->ws = gpf__workspace_make(c->plan);
-        status = c->ws ? GSL_SUCCESS : GSL_ENOMEM;
+        c->rounding = malloc(n_values * sizeof *c->rounding);
+        status = c->ws && c->rounding ? GSL_SUCCESS : GSL_ENOMEM;
     }
     free(outputs);
     return status;
@@ -184,6 +189,7 @@ void gpf_check_free(gpf_check *c)
     free(c->x);
     free(c->grad);
     free(c->weight);
+    free(c->rounding);
     free(c->element);
     free(c);
 }
@@ -254,21 +260,42 @@ static int choose(gpf_check *c, const gpf_check_options *how)
     return GSL_SUCCESS;
 }
 
-static gpf__scale_of scale_of(const gpf_check *c, size_t i)
+/* Root mean square of the finite values of tensor i. */
+static double typical(const gpf_check *c, size_t i)
 {
     const size_t n = gpf_damage_target_size(c->damage, i);
-    const double *x = gpf_damage_target(c->damage, i), *a = gradient(c, i);
-    double most = 0, squares = 0, slope = 0;
+    const double *x = gpf_damage_target(c->damage, i);
+    double most = 0, squares = 0;
     for (size_t k = 0; k < n; k++)
         if (isfinite(x[k]))
             most = fmax(most, fabs(x[k]));
     for (size_t k = 0; k < n && most > 0; k++)
         if (isfinite(x[k]))
             squares += x[k] / most * (x[k] / most);
-    for (size_t k = 0; a && k < n; k++)
-        if (isfinite(a[k]))
-            slope = fmax(slope, fabs(a[k]));
-    return (gpf__scale_of){ most * sqrt(squares / (double)n), slope };
+    return most * sqrt(squares / (double)n);
+}
+
+/* What the elements of each tensor have in common. */
+static int look_around(gpf_check *c, gpf_overlay *o, gpf__around *around)
+{
+    int status = GSL_SUCCESS;
+    for (size_t i = 0; i < c->n_x && status == GSL_SUCCESS; i++) {
+        around[i] = (gpf__around){ .base = c->value,
+                                   .typical = typical(c, i),
+                                   .depends = gpf_damage_depends(c->damage, i) };
+        status = gpf__damage_noise(o, i, &around[i].noise);
+    }
+    return status;
+}
+
+static void check_element(const gpf_check *c, gpf_overlay *o, const gpf__around *around,
+                          gpf_element *e)
+{
+    gpf__around here = around[e->tensor];
+    const double *a = gradient(c, (size_t)e->tensor);
+    if (a)
+        here.rounding = c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)e->k];
+    gpf__decide(o, &here, e);
 }
 
 /* Starting a thread costs what it computes in about a quarter of a million doubles: with less work
@@ -322,10 +349,8 @@ static int check_elements(gpf_check *c, const gpf_check_options *how)
     enum { BLOCK = 32 };
     c->threads = thread_count(how->threads, c->n_element, gpf__damage_work(c->damage));
     gpf_overlay **overlay = alloc_overlays(c->damage, c->threads);
-    gpf__scale_of *scale = malloc(c->n_x * sizeof *scale);
-    int status = overlay && scale ? GSL_SUCCESS : GSL_ENOMEM;
-    for (size_t i = 0; status == GSL_SUCCESS && i < c->n_x; i++)
-        scale[i] = scale_of(c, i);
+    gpf__around *around = malloc(c->n_x * sizeof *around);
+    int status = overlay && around ? look_around(c, overlay[0], around) : GSL_ENOMEM;
     size_t done = 0, wrong = 0;
     const size_t total = c->n_element;
     while (status == GSL_SUCCESS && done < total) {
@@ -335,9 +360,7 @@ static int check_elements(gpf_check *c, const gpf_check_options *how)
 #pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads) if (c->threads > 1)
 #endif
         for (long i = 0; i < n; i++)
-            gpf__decide(overlay[thread_number()], c->value,
-                        gpf_damage_depends(c->damage, (size_t)e[i].tensor), scale[e[i].tensor],
-                        &e[i]);
+            check_element(c, overlay[thread_number()], around, &e[i]);
         for (long i = 0; i < n; i++)
             wrong += e[i].verdict == GPF_WRONG;
         done += (size_t)n;
@@ -348,7 +371,7 @@ static int check_elements(gpf_check *c, const gpf_check_options *how)
     }
     c->n_element = done;
     free_overlays(overlay, c->threads);
-    free(scale);
+    free(around);
     return status;
 }
 
@@ -398,9 +421,10 @@ static int blame_ties(gpf_check *c, gpf_point *p)
             continue;
         n++;
         double left, right;
-        status = gradient_beside(c, p, e, -e->step / 2, &left);
+        const double t = e->step / 1024; /* the stencils reach down to the base: no kink between */
+        status = gradient_beside(c, p, e, -t, &left);
         if (status == GSL_SUCCESS)
-            status = gradient_beside(c, p, e, e->step / 2, &right);
+            status = gradient_beside(c, p, e, t, &right);
         if (status == GSL_SUCCESS && close_to(left, e->left, e->left_error) &&
             close_to(right, e->right, e->right_error))
             e->reason = GPF_REASON_TIE;
@@ -419,6 +443,8 @@ int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *ho
                          at->N, c->N);
     gpf_point *p = extend(c, at);
     int status = p ? gpf_plan_run(c->plan, c->ws, p) : GSL_ENOMEM;
+    if (status == GSL_SUCCESS)
+        status = gpf__plan_noise(c->plan, c->ws, c->rounding);
     if (status == GSL_SUCCESS)
         status = gpf_damage_base(c->damage, p, &c->value);
     if (status == GSL_SUCCESS)

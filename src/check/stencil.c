@@ -11,7 +11,9 @@
 typedef struct probe {
     gpf_overlay *o;
     gpf_element *e;
+    const gpf__around *around;
     double base, reaction; /* y at the base; how strongly it reacts, as a slope */
+    double used;           /* step of the points GSL last asked for */
     /* The points of the last stencil, evaluated together, served to GSL one by one. */
     double at[4], y[4];
     gpf_branch branch[4];
@@ -56,6 +58,7 @@ static double value_at(double x, void *arg)
     const double t = x - p->e->value;
     gpf_overlay_values(p->o, (size_t)p->e->tensor, p->e->k, &t, 1, &y, &b);
     p->e->evaluations++;
+    p->used = fmin(p->used, 2 * fabs(t)); /* the second stage's, from its points at h and h/2 */
     p->moved |= b.n_changed > 0 && b.signature != p->branch[0].signature;
     p->finite &= isfinite(y) != 0;
     return y;
@@ -83,16 +86,53 @@ static void one_sided_points(probe *p, double h)
     evaluate(p, at);
 }
 
+/* By how much the rules amplify noise that is independent from point to point: the root of the sum
+ * of their squared coefficients, 1.9 and 38, of h. */
+static const double CENTRAL_POINTS = 2, ONE_SIDED_POINTS = 40;
+
 typedef struct slope {
     double value, error, step;
     bool ok; /* finite, and all points on the same smooth piece */
 } slope;
 
+/* GSL takes y to be exact to eps |y|. What cancels inside y, and underflow, is noise beyond that:
+ * `points` of it, over the step. */
+static double noise_error(const probe *p, double points, double h)
+{
+    return (points * p->around->noise + GSL_DBL_MIN) / fabs(h);
+}
+
+/* GSL's five-point rule at the points just evaluated, without its adaptation, and the two parts of
+ * its error estimate: r3 = (y(h) - y(-h))/2, r5 = 4/3 (y(h/2) - y(-h/2)) - r3/3. */
+typedef struct raw {
+    double value, truncation, rounding, step;
+} raw;
+
+static raw raw_central(const probe *p, double h)
+{
+    const double r3 = 0.5 * (p->y[1] - p->y[0]),
+                 r5 = 4.0 / 3.0 * (p->y[3] - p->y[2]) - 1.0 / 3.0 * r3,
+                 e3 = (fabs(p->y[1]) + fabs(p->y[0])) * GSL_DBL_EPSILON,
+                 e5 = 2.0 * (fabs(p->y[3]) + fabs(p->y[2])) * GSL_DBL_EPSILON + e3,
+                 dx = fmax(fabs(r3 / h), fabs(r5 / h)) * fabs(p->e->value / h) * GSL_DBL_EPSILON;
+    return (raw){ r5 / h, fabs((r5 - r3) / h),
+                  fabs(e5 / h) + dx + noise_error(p, CENTRAL_POINTS, h), h };
+}
+
+/* GSL's value, or that of its first stage where its second, which shrinks the step as far as eps |y|
+ * allows, runs into noise GSL does not know of. */
 static slope central(probe *p, double h)
 {
     slope s = { .step = h };
     const gsl_function f = { value_at, p };
+    p->used = h;
     gsl_deriv_central(&f, p->e->value, h, &s.value, &s.error);
+    s.error += noise_error(p, CENTRAL_POINTS, p->used);
+    const raw first = raw_central(p, h);
+    if (!(s.error <= first.truncation + first.rounding)) {
+        s.value = first.value;
+        s.error = first.truncation + first.rounding;
+    }
     s.ok = p->finite && !p->moved && isfinite(s.value) && isfinite(s.error);
     return s;
 }
@@ -101,61 +141,71 @@ static slope one_sided(probe *p, double h)
 {
     slope s = { .step = fabs(h) };
     const gsl_function f = { value_at, p };
+    p->used = fabs(h);
     if (h > 0)
         gsl_deriv_forward(&f, p->e->value, h, &s.value, &s.error);
     else
         gsl_deriv_backward(&f, p->e->value, -h, &s.value, &s.error);
+    s.error += noise_error(p, ONE_SIDED_POINTS, p->used);
     s.ok = p->finite && p->same && isfinite(s.value) && isfinite(s.error);
     return s;
 }
 
 /* The first step: 2^-16 of the element's scale, where GSL's truncation and rounding errors meet
- * for functions of curvature 1, so that its second stage is rarely needed. A power of two, so
- * that x +- h is exact. */
+ * for functions of curvature 1, so that its second stage is rarely needed. A small element of a
+ * tensor of large ones has a scale of its own. 11/8 of a power of two, so that x +- h is exact and
+ * a function of period 2^-k is not met at the same phase everywhere. */
 static double first_step(double x, double typical)
 {
-    double scale = fmax(fabs(x), typical);
+    double scale = x == 0 ? typical : fmax(fabs(x), typical / 64);
     if (!(scale > 0) || !isfinite(scale))
         scale = 1;
     int exponent;
     frexp(scale, &exponent);
-    return ldexp(1, exponent - 16);
+    return ldexp(1.375, exponent - 17);
 }
 
 enum { RETREAT = 4, MIN_STEP_BITS = 40 };
 
-static double magnitude(const gpf_element *e, double numeric)
+/* The analytic value has rounding errors of its own. */
+static double own_rounding(double analytic, double numeric, double rounding)
 {
-    return fmax(isfinite(e->analytic) ? fabs(e->analytic) : 0, fabs(numeric));
+    return 4e-13 * fmax(fabs(analytic), fabs(numeric)) + GPF__SAFETY * rounding;
 }
 
-/* The analytic value has rounding errors of its own, of its terms' size rather than its own. */
-static double own_rounding(double analytic, double numeric, double gradient_scale)
-{
-    return 4e-13 * fmax(fabs(analytic), fabs(numeric)) + 1e-14 * gradient_scale;
-}
-
-int gpf__agree(double analytic, double numeric, double error, double gradient_scale)
+int gpf__agree(double analytic, double numeric, double error, double rounding)
 {
     /* written so that NaN does not agree */
     return fabs(analytic - numeric) <=
-           GPF__SAFETY * error + own_rounding(analytic, numeric, gradient_scale);
+           GPF__SAFETY * error + own_rounding(analytic, numeric, rounding);
 }
 
-/* Is the error small enough to call an agreement evidence? Elements far below the largest of
- * their tensor are held to that one's scale; an exact zero to how strongly y reacts. */
-static bool resolved(const probe *p, const slope *s, gpf__scale_of scale)
+static bool agrees(const probe *p, const slope *s)
 {
-    const gpf_element *e = p->e;
-    const double claim = e->analytic == 0 ? p->reaction : magnitude(e, s->value);
-    return s->error <= GPF__RESOLVED * fmax(claim, 1e-6 * scale.gradient);
+    return gpf__agree(p->e->analytic, s->value, s->error, p->around->rounding);
+}
+
+/* Is the error small enough to call an agreement evidence? An exact zero is measured by how
+ * strongly y reacts. */
+static bool resolved(const probe *p, const slope *s)
+{
+    const double claim = p->e->analytic == 0 ? p->reaction : fabs(s->value);
+    return s->error <= GPF__RESOLVED * claim;
+}
+
+/* Is the slope not one at all yet? Its error is a good part of it and far above rounding, so it is
+ * truncation: y varies on a scale below the step. Nobody is accused with such a number. */
+static bool vague(const probe *p, const slope *s)
+{
+    const double rounding = GSL_DBL_EPSILON * fabs(p->base) + p->around->noise + GSL_DBL_MIN;
+    return !(s->error <= 0.01 * fabs(s->value)) && !(s->error * s->step <= 100 * rounding);
 }
 
 static double digits_of(const probe *p)
 {
     const gpf_element *e = p->e;
     const double off = fmax(e->error, fabs(e->analytic - e->numeric)),
-                 size = e->analytic == 0 ? p->reaction : magnitude(e, e->numeric);
+                 size = e->analytic == 0 ? p->reaction : fabs(e->numeric);
     if (!(size > 0) || !isfinite(off))
         return 0;
     return off > 0 ? fmin(16, fmax(0, -log10(off / size))) : 16;
@@ -179,7 +229,7 @@ static double reaction_of(const probe *p, double h)
 {
     double r = 0;
     for (size_t i = 0; i < 4; i++)
-        r = fmax(r, fabs(p->y[i] - p->base) / h);
+        r = fmax(r, (fabs(p->y[i] - p->base) - p->around->noise) / h);
     return isfinite(r) ? r : 0;
 }
 
@@ -188,26 +238,7 @@ static double reaction_of(const probe *p, double h)
 static bool no_reaction_at_all(probe *p, double h_max)
 {
     central_points(p, h_max);
-    if (p->moved || !p->reacted)
-        return true;
-    p->reaction = reaction_of(p, h_max);
-    return false;
-}
-
-/* GSL's five-point rule at the points just evaluated, without its adaptation, and the two parts of
- * its error estimate: r3 = (y(h) - y(-h))/2, r5 = 4/3 (y(h/2) - y(-h/2)) - r3/3. */
-typedef struct raw {
-    double value, truncation, rounding, step;
-} raw;
-
-static raw raw_central(const probe *p, double h)
-{
-    const double r3 = 0.5 * (p->y[1] - p->y[0]),
-                 r5 = 4.0 / 3.0 * (p->y[3] - p->y[2]) - 1.0 / 3.0 * r3,
-                 e3 = (fabs(p->y[1]) + fabs(p->y[0])) * GSL_DBL_EPSILON,
-                 e5 = 2.0 * (fabs(p->y[3]) + fabs(p->y[2])) * GSL_DBL_EPSILON + e3,
-                 dx = fmax(fabs(r3 / h), fabs(r5 / h)) * fabs(p->e->value / h) * GSL_DBL_EPSILON;
-    return (raw){ r5 / h, fabs((r5 - r3) / h), fabs(e5 / h) + dx, h };
+    return p->moved || !p->reacted;
 }
 
 /* Another step when GSL's error is too large: larger if rounding makes it (GSL's own adaptation
@@ -237,14 +268,30 @@ typedef struct side {
     bool own_piece, finite;
 } side;
 
+/* Do all points nearer than h on its side lie on the pieces of the points just evaluated? Only then
+ * is it the side next to the base, not one behind another kink. */
+static bool reaches_base(probe *p, double h, double h_min)
+{
+    const unsigned long long far = p->branch[0].signature;
+    const double x = p->e->value;
+    for (h /= 16; fabs(h) >= h_min; h /= 256) {
+        const double at[] = { x + h, x + h / 4, x + h / 16, x + h / 64 };
+        evaluate(p, at);
+        if (!p->finite || !p->same || p->branch[0].signature != far)
+            return false;
+    }
+    return true;
+}
+
 static side side_slope(probe *p, double h, double h_min)
 {
     side r = { .s = { .ok = false } };
     for (; fabs(h) >= h_min; h /= RETREAT) {
         one_sided_points(p, h);
         r.finite = p->finite;
-        if (!p->finite || !p->same)
+        if (!p->finite || !p->same || !reaches_base(p, h, h_min))
             continue;
+        one_sided_points(p, h);
         r.own_piece = !p->moved;
         r.change = reaction_of(p, 1);
         r.s = one_sided(p, h);
@@ -255,7 +302,7 @@ static side side_slope(probe *p, double h, double h_min)
 }
 
 /* Both sides have a slope of their own: the analytic value must lie between them. */
-static void between_slopes(probe *p, const side both[2], gpf__scale_of scale)
+static void between_slopes(probe *p, const side both[2])
 {
     gpf_element *e = p->e;
     const slope *l = &both[0].s, *r = &both[1].s;
@@ -275,14 +322,20 @@ static void between_slopes(probe *p, const side both[2], gpf__scale_of scale)
                         .ok = true };
     take(e, &mid);
     const double lo = fmin(e->left, e->right), hi = fmax(e->left, e->right),
-                 slack = GPF__SAFETY * fmax(e->left_error, e->right_error) +
-                         own_rounding(lo, hi, scale.gradient),
+                 error = fmax(e->left_error, e->right_error),
+                 slack = GPF__SAFETY * error + own_rounding(lo, hi, p->around->rounding),
                  jump = fabs(both[1].limit - both[0].limit);
-    if (!(e->analytic >= lo - slack && e->analytic <= hi + slack))
-        conclude(e, GPF_WRONG, GPF_REASON_OUTSIDE);
-    else if (jump > 0.5 * fmax(both[0].change, both[1].change) + 1e-9 * fabs(p->base))
-        conclude(e, GPF_KINK, GPF_REASON_JUMP);
-    else if (resolved(p, &mid, scale)) /* both slopes agree: smooth after all */
+    const bool outside = !(e->analytic >= lo - slack && e->analytic <= hi + slack),
+               unsure = vague(p, l) || vague(p, r);
+    if (!isfinite(e->analytic))
+        conclude(e, unsure ? GPF_UNRESOLVED : GPF_WRONG, GPF_REASON_NOT_FINITE);
+    else if (jump > 0.5 * fmax(both[0].change, both[1].change) + 1e-9 * fabs(p->base) +
+                        4 * p->around->noise)
+        conclude(e, GPF_UNRESOLVED, GPF_REASON_JUMP);
+    else if (outside)
+        conclude(e, unsure ? GPF_UNRESOLVED : GPF_WRONG,
+                 unsure ? GPF_REASON_TRUNCATION : GPF_REASON_OUTSIDE);
+    else if (resolved(p, &mid)) /* both slopes agree: smooth after all */
         conclude(e, GPF_RIGHT, GPF_REASON_NONE);
     else
         conclude(e, GPF_KINK, GPF_REASON_BETWEEN);
@@ -305,73 +358,70 @@ static bool hidden_kink(probe *p, double h, side both[2])
 static bool looks_kinked(const probe *p)
 {
     const double wide = p->y[0] - 2 * p->base + p->y[1], near = p->y[2] - 2 * p->base + p->y[3],
-                 noise = 1e3 * GSL_DBL_EPSILON *
-                         (fabs(p->y[0]) + fabs(p->y[1]) + fabs(p->y[2]) + fabs(p->y[3]));
+                 size = fabs(p->y[0]) + fabs(p->y[1]) + fabs(p->y[2]) + fabs(p->y[3]),
+                 noise = 1e3 * GSL_DBL_EPSILON * size + 16 * p->around->noise;
     return fabs(wide) > noise && fabs(near) > 0.4 * fabs(wide);
 }
 
-/* The step law, when both values disagree: GSL's rule without adaptation at steps around its own.
- * If all of them agree among themselves, the larger ones included, the error estimates are honest
- * and the gap is flat: the analytic value is wrong. A function noisier than GSL assumes, or
- * branches that switched twice between two points, show as steps that disagree; then their scatter
- * is the error that was measured. */
-static void step_law(probe *p, const slope *first, gpf__scale_of scale)
+/* The step law, when both values disagree: GSL's rule without adaptation at smaller and smaller
+ * steps, until rounding would hide the gap. The steps at the small end that agree with each other
+ * are the truth: truncation is gone there and the noise is known. If the analytic value is apart
+ * from them, the gap is flat and it is wrong; if it is not, the larger steps were too large. */
+static void step_law(probe *p, const slope *first, double h_min)
 {
-    enum { UP = 3, DOWN = 2, STEPS = UP + DOWN + 1 };
+    enum { UP = 2, MOST = 40, PLATEAU = 3 };
     gpf_element *e = p->e;
-    raw s[STEPS];
-    int n = 0, best = 0;
-    for (int j = -UP; j <= DOWN; j++) {
+    raw s[MOST];
+    int n = 0;
+    for (int j = -UP; j < MOST - UP; j++) {
         const double h = ldexp(first->step, -2 * j);
+        if (j > 0 && h < h_min)
+            break;
         central_points(p, h);
-        if (p->moved || !p->finite)
+        if (p->moved || !p->finite) {
             n = 0; /* only steps below the nearest kink count */
-        else
-            s[n++] = raw_central(p, h);
-    }
-    bool flat = n >= 3;
-    for (int i = 0; i < n; i++)
-        if (s[i].truncation + s[i].rounding < s[best].truncation + s[best].rounding)
-            best = i;
-    for (int i = 0; i < n; i++)
-        flat &= fabs(s[i].value - s[best].value) <=
-                GPF__SAFETY *
-                        (s[i].truncation + s[i].rounding + s[best].truncation + s[best].rounding) +
-                    1e-12 * fabs(s[best].value);
-    if (flat) {
-        side both[2];
-        if (hidden_kink(p, first->step, both)) {
-            between_slopes(p, both, scale);
-            return;
+            continue;
         }
+        s[n++] = raw_central(p, h);
+        if (j > 0 && !(10 * s[n - 1].rounding < fabs(e->analytic - s[n - 1].value)))
+            break;
+    }
+    slope best = { .error = INFINITY };
+    int plateau = 0;
+    for (int i = n; i-- > 0; plateau++) {
+        const double error = s[i].truncation + s[i].rounding;
+        if (plateau > 0 && !(fabs(s[i].value - best.value) <=
+                             GPF__SAFETY * (error + best.error) + 1e-12 * fabs(best.value)))
+            break;
+        if (error < best.error)
+            best = (slope){ s[i].value, error, s[i].step, true };
+    }
+    if (!best.ok) {
         take(e, first);
-        conclude(e, GPF_WRONG, GPF_REASON_FLAT_GAP);
+        conclude(e, GPF_UNRESOLVED, GPF_REASON_CROWDED);
         return;
     }
-    slope b = *first;
-    double least = INFINITY;
-    for (int i = 0; i < n; i++) {
-        double scatter = s[i].truncation + s[i].rounding;
-        if (i > 0)
-            scatter = fmax(scatter, fabs(s[i].value - s[i - 1].value));
-        if (i + 1 < n)
-            scatter = fmax(scatter, fabs(s[i].value - s[i + 1].value));
-        if (scatter < least) {
-            least = scatter;
-            b = (slope){ s[i].value, scatter, s[i].step, true };
+    const bool agree = agrees(p, &best);
+    bool unsure = vague(p, &best);
+    side both[2];
+    if (!agree && !unsure && plateau >= PLATEAU) {
+        if (hidden_kink(p, best.step, both)) {
+            between_slopes(p, both);
+            return;
         }
+        /* A base value far off what lies around it, as at a pole: no step was small enough. */
+        central_points(p, best.step);
+        unsure = looks_kinked(p);
     }
-    take(e, &b);
-    if (n >= 3 && gpf__agree(e->analytic, b.value, b.error, scale.gradient))
-        conclude(e, resolved(p, &b, scale) ? GPF_RIGHT : GPF_UNRESOLVED,
-                 resolved(p, &b, scale) ? GPF_REASON_NONE : GPF_REASON_NOISE);
-    else if (n >= 3 && fabs(e->analytic - b.value) > 100 * b.error && resolved(p, &b, scale))
-        conclude(e, GPF_WRONG, GPF_REASON_FLAT_GAP); /* flat beyond the measured scatter */
+    /* GSL's own adapted value, where that is of the plateau */
+    const bool same = fabs(first->value - best.value) <= GPF__SAFETY * (first->error + best.error);
+    take(e, same && first->error < best.error && !agree ? first : &best);
+    if (agree && resolved(p, &best))
+        conclude(e, GPF_RIGHT, GPF_REASON_NONE);
+    else if (!agree && !unsure && plateau >= PLATEAU)
+        conclude(e, GPF_WRONG, GPF_REASON_FLAT_GAP);
     else
-        conclude(e, GPF_UNRESOLVED,
-                 n >= 2 && fabs(e->analytic - s[n - 1].value) < fabs(e->analytic - s[0].value)
-                     ? GPF_REASON_TRUNCATION
-                     : GPF_REASON_NOISE);
+        conclude(e, GPF_UNRESOLVED, unsure ? GPF_REASON_TRUNCATION : GPF_REASON_NOISE);
 }
 
 /* The branch record of the smallest central stencil: which op was where at each of its points. */
@@ -399,31 +449,35 @@ static void record_kink(probe *p, double h)
 
 /* The verdict from the smooth piece the base point is on, if that reaches far enough to one side
  * or, by a central stencil, to both: then that slope is the derivative. The best of the three. */
-static bool from_own_piece(probe *p, const side both[2], const slope *central_slope,
-                           gpf__scale_of scale)
+static bool from_own_piece(probe *p, const side both[2], const slope *central_slope)
 {
+    enum { SMALLER = 3 };
     gpf_element *e = p->e;
     const slope *best = central_slope->ok ? central_slope : NULL;
     for (int i = 0; i < 2; i++)
         if (both[i].own_piece && both[i].s.ok && (!best || both[i].s.error < best->error))
             best = &both[i].s;
-    if (!best || !resolved(p, best, scale))
+    if (!best || !resolved(p, best))
         return false;
     take(e, best);
-    if (gpf__agree(e->analytic, best->value, best->error, scale.gradient)) {
+    if (agrees(p, best)) {
         conclude(e, GPF_RIGHT, GPF_REASON_NONE);
         return true;
     }
-    /* The step law on one side: does a smaller step say the same? */
-    const double h = best->step / 4 * (best == &both[0].s ? -1 : 1);
-    if (best == central_slope)
-        central_points(p, h);
-    else
-        one_sided_points(p, h);
-    const slope again = best == central_slope ? central(p, h) : one_sided(p, h);
-    const bool flat =
-        again.ok && fabs(again.value - best->value) <=
-                        GPF__SAFETY * (again.error + best->error) + 1e-12 * fabs(best->value);
+    /* The step law on one side: do smaller steps say the same? */
+    bool flat = true;
+    double h = best->step * (best == &both[0].s ? -1 : 1);
+    for (int i = 0; i < SMALLER && flat; i++) {
+        h /= 4;
+        if (best == central_slope)
+            central_points(p, h);
+        else
+            one_sided_points(p, h);
+        const slope again = best == central_slope ? central(p, h) : one_sided(p, h);
+        flat =
+            again.ok && fabs(again.value - best->value) <=
+                            GPF__SAFETY * (again.error + best->error) + 1e-12 * fabs(best->value);
+    }
     conclude(e, flat ? GPF_WRONG : GPF_UNRESOLVED, flat ? GPF_REASON_FLAT_GAP : GPF_REASON_NOISE);
     return true;
 }
@@ -431,19 +485,19 @@ static bool from_own_piece(probe *p, const side both[2], const slope *central_sl
 /* Kinks around: the derivative of the base point's own smooth piece if that can be had. Otherwise
  * the analytic value must lie between the slopes of both sides. */
 static void kink_verdict(probe *p, double h, double h_min, double kink_step,
-                         const slope *central_slope, gpf__scale_of scale)
+                         const slope *central_slope)
 {
     record_kink(p, kink_step);
     const side both[] = { side_slope(p, -16 * h, h_min), side_slope(p, 16 * h, h_min) };
-    if (from_own_piece(p, both, central_slope, scale))
+    if (from_own_piece(p, both, central_slope))
         return;
-    between_slopes(p, both, scale);
+    between_slopes(p, both);
 }
 
-static void decide(probe *p, int depends, gpf__scale_of scale)
+static void decide(probe *p)
 {
     gpf_element *e = p->e;
-    if (!depends) {
+    if (!p->around->depends) {
         e->numeric = e->error = 0;
         if (e->analytic == 0)
             conclude(e, GPF_VACUOUS, GPF_REASON_INDEPENDENT);
@@ -456,7 +510,9 @@ static void decide(probe *p, int depends, gpf__scale_of scale)
         conclude(e, GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
         return;
     }
-    const double h0 = first_step(e->value, scale.value), h_min = ldexp(h0, 16 - MIN_STEP_BITS),
+    /* y may vary on the element's own scale, however small that is beside its tensor's */
+    const double h0 = first_step(e->value, p->around->typical),
+                 h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
                  h_max = fmax(ldexp(h0, 13), 0.0625);
     double h = h0, kink_step = 0;
     central_points(p, h);
@@ -472,42 +528,43 @@ static void decide(probe *p, int depends, gpf__scale_of scale)
         kink_step = h;
         if (p->tie || h / RETREAT < h_min) {
             const slope none = { .ok = false };
-            kink_verdict(p, h0, h_min, kink_step, &none, scale);
+            kink_verdict(p, h0, h_min, kink_step, &none);
             return;
         }
         central_points(p, h /= RETREAT);
     }
     const bool suspicious = looks_kinked(p);
     slope s = central(p, h);
-    if (!(s.ok && resolved(p, &s, scale)) && kink_step == 0)
+    if (!(s.ok && resolved(p, &s)) && kink_step == 0)
         s = better(p, s, h, h_max, h_min);
     /* Near a kink the clean central stencil may be too small to say much. */
-    if (kink_step > 0 && !(s.ok && s.error <= 1e-7 * magnitude(e, s.value))) {
-        kink_verdict(p, h0, h_min, kink_step, &s, scale);
+    if (kink_step > 0 && !(s.ok && s.error <= 1e-7 * fabs(s.value))) {
+        kink_verdict(p, h0, h_min, kink_step, &s);
         return;
     }
     side both[2];
     if (suspicious && s.ok && hidden_kink(p, h, both)) {
-        between_slopes(p, both, scale);
+        between_slopes(p, both);
         return;
     }
     take(e, &s);
     if (!isfinite(e->analytic)) {
-        conclude(e, s.ok ? GPF_WRONG : GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
-    } else if (!s.ok) {
-        conclude(e, GPF_UNRESOLVED, p->finite ? GPF_REASON_CROWDED : GPF_REASON_NOT_FINITE);
-    } else if (!gpf__agree(e->analytic, s.value, s.error, scale.gradient)) {
-        step_law(p, &s, scale);
-    } else if (resolved(p, &s, scale)) {
+        conclude(e, s.ok && !vague(p, &s) ? GPF_WRONG : GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
+    } else if (
+        !s.ok) { /* no kink near: the error estimate overflows, or GSL's second stage met one */
+        conclude(e, GPF_UNRESOLVED, p->moved ? GPF_REASON_CROWDED : GPF_REASON_NOT_FINITE);
+    } else if (!agrees(p, &s)) {
+        step_law(p, &s, h_min);
+    } else if (resolved(p, &s)) {
         conclude(e, GPF_RIGHT, GPF_REASON_NONE);
     } else {
         conclude(e, GPF_UNRESOLVED, GPF_REASON_NOISE);
     }
 }
 
-void gpf__decide(gpf_overlay *o, double base, int depends, gpf__scale_of scale, gpf_element *e)
+void gpf__decide(gpf_overlay *o, const gpf__around *around, gpf_element *e)
 {
-    probe p = { .o = o, .e = e, .base = base };
+    probe p = { .o = o, .e = e, .around = around, .base = around->base };
     e->numeric = e->error = e->step = e->left = e->right = e->left_error = e->right_error =
         e->kink_step = GSL_NAN;
     e->digits = 0;
@@ -515,7 +572,7 @@ void gpf__decide(gpf_overlay *o, double base, int depends, gpf__scale_of scale, 
     memset(&e->kink, 0, sizeof e->kink);
     memset(e->side, 0, sizeof e->side);
     reset(&p);
-    decide(&p, depends, scale);
+    decide(&p);
     if (e->verdict == GPF_RIGHT)
         e->digits = digits_of(&p);
 }

@@ -12,16 +12,20 @@
  * factor above, a value that is off by a thousandth cannot pass. */
 #define GPF__RESOLVED 1e-4
 
-/* What the decision knows about the element's tensor. */
-typedef struct gpf__scale_of {
-    double value;    /* typical magnitude of the elements, for the step */
-    double gradient; /* largest finite |analytic| */
-} gpf__scale_of;
+/* What the decision knows beside the element. */
+typedef struct gpf__around {
+    double base;     /* y at the base point */
+    double noise;    /* rounding noise of y when the element's tensor changes */
+    double typical;  /* magnitude of the tensor's elements, for the step */
+    double rounding; /* noise of the analytic value */
+    int depends;     /* y depends on the tensor at all */
+} gpf__around;
 
-/* Fills in *e, whose tensor, k, value and analytic are set. base: y at the base point. */
-void gpf__decide(gpf_overlay *o, double base, int depends, gpf__scale_of scale, gpf_element *e);
+/* Fills in *e, whose tensor, k, value and analytic are set. */
+void gpf__decide(gpf_overlay *o, const gpf__around *around, gpf_element *e);
 
-/* 1 if the gap between both values is within what both may be off by. */
-int gpf__agree(double analytic, double numeric, double error, double gradient_scale);
+/* 1 if the gap between both values is within what both may be off by; rounding is the analytic
+ * one's. */
+int gpf__agree(double analytic, double numeric, double error, double rounding);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "op/rows.h"
 
+#include <float.h>
 #include <math.h>
 
 static bool is(const gpf_graph *g, gpf_node n, double value)
@@ -131,12 +132,16 @@ const gpf_op gpf_op_neg = { .name = "neg",
                             .jvp = { neg_jvp },
                             .fold = neg_fold };
 
-/* d/da a^b = b a^(b-1);  d/db a^b = a^b log a, for a > 0. */
+/* d/da a^b = b a^(b-1);  d/db a^b = a^b log a, for a > 0, and 0 at a = 0: not 0 log 0. */
+static gpf_node log_above_0(gpf_graph *g, gpf_node x)
+{
+    return gpf_log(g, gpf_max(g, x, gpf_const(g, DBL_MIN)));
+}
 MAP2(pow_map, pow(u, v))
 RULE(pow_vjp0, gpf_mul(g, bar, gpf_mul(g, w, gpf_pow(g, x, gpf_sub(g, w, gpf_const(g, 1))))))
-RULE(pow_vjp1, gpf_mul(g, bar, gpf_mul(g, y, gpf_log(g, x))))
+RULE(pow_vjp1, gpf_mul(g, bar, gpf_mul(g, y, log_above_0(g, x))))
 RULE(pow_jvp0, gpf_mul(g, gpf_mul(g, bar, w), gpf_pow(g, x, gpf_add(g, w, gpf_const(g, -1)))))
-RULE(pow_jvp1, gpf_mul(g, gpf_log(g, x), gpf_mul(g, gpf_exp(g, gpf_mul(g, w, gpf_log(g, x))), bar)))
+RULE(pow_jvp1, gpf_mul(g, log_above_0(g, x), gpf_mul(g, gpf_pow(g, x, w), bar)))
 static gpf_node pow_fold(gpf_graph *g, const gpf_node *x, const gpf_attr *attr)
 {
     (void)attr;

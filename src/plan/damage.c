@@ -341,6 +341,29 @@ int gpf_overlay_values(gpf_overlay *o, size_t i, size_t k, const double *t, size
     return GSL_SUCCESS;
 }
 
+int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
+{
+    const gpf_damage *d = o->d;
+    const gpf_plan *p = d->plan;
+    gpf__noise *n = gpf__noise_alloc(p);
+    *noise = 0;
+    if (!n)
+        return GSL_ENOMEM;
+    enter(o, i);
+    const target *x = &d->target[i];
+    for (int run = 0; run < GPF__NOISE_RUNS; run++) {
+        for (int l = 0; l < x->n; l++) {
+            const int step = p->value[d->list[x->first + l]].step;
+            if (step >= 0)
+                gpf__noise_step(n, &p->step[step], o->t);
+        }
+        const double off = fabs(o->t[d->y].data[0] - d->base->t[d->y].data[0]);
+        *noise = isfinite(off) ? fmax(*noise, off) : *noise;
+    }
+    gpf__noise_free(n);
+    return GSL_SUCCESS;
+}
+
 int gpf_overlay_side(const gpf_overlay *o, gpf_node node, size_t element, int *side)
 {
     const gpf_damage *d = o->d;

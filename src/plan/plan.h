@@ -93,6 +93,22 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
 int gpf__damage_make(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N,
                      gpf_damage **d);
 
+/* The rounding noise of values: steps run with every number off by a unit at random, some times
+ * over. For plans that keep every value. noise.c */
+enum { GPF__NOISE_RUNS = 6 };
+typedef struct gpf__noise gpf__noise;
+gpf__noise *gpf__noise_alloc(const gpf_plan *p); /* NULL without memory */
+void gpf__noise_free(gpf__noise *n);
+void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t);
+/* Noise of every output element, in the outputs' order, at the point ws was last run at. ws keeps
+ * its outputs. */
+int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise);
+/* Noise of y when something downstream of target i is computed again, at the base point. */
+int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise);
+
+/* Copies outputs that are computed elsewhere to their places. */
+void gpf__plan_collect(const gpf_plan *p, gpf_workspace *ws);
+
 /* Doubles a full evaluation writes: how much work an evaluation may be. */
 size_t gpf__damage_work(const gpf_damage *d);
 

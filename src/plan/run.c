@@ -200,6 +200,19 @@ void gpf_workspace_free(gpf_workspace *ws)
     free(ws);
 }
 
+void gpf__plan_collect(const gpf_plan *p, gpf_workspace *ws)
+{
+    for (size_t i = 0; i < p->n_output; i++) {
+        const gpf__output *o = &p->output[i];
+        if (!o->copy)
+            continue;
+        gpf_tensor to = p->value[o->value].t;
+        to.data = ws->block + o->offset;
+        gpf__tensor_dense(&to);
+        gpf__tensor_copy(&to, &ws->t[o->value]);
+    }
+}
+
 int gpf_plan_run(const gpf_plan *p, gpf_workspace *ws, const gpf_point *at)
 {
     if (ws->plan != p)
@@ -210,15 +223,7 @@ int gpf_plan_run(const gpf_plan *p, gpf_workspace *ws, const gpf_point *at)
         return status;
     for (int s = 0; s < p->n_step; s++)
         gpf__step_run(p, &p->step[s], ws->t, &ws->frame);
-    for (size_t i = 0; i < p->n_output; i++) {
-        const gpf__output *o = &p->output[i];
-        if (!o->copy)
-            continue;
-        gpf_tensor to = p->value[o->value].t;
-        to.data = ws->block + o->offset;
-        gpf__tensor_dense(&to);
-        gpf__tensor_copy(&to, &ws->t[o->value]);
-    }
+    gpf__plan_collect(p, ws);
     ws->ran = true;
     return GSL_SUCCESS;
 }

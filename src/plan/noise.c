@@ -1,0 +1,124 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* How noisy is a value? Rounding errors inside a computation can be far above eps times its result
+ * (cancellation), which no formula over the result alone can tell. So the steps are run again with
+ * every rounded number off by one more unit, up or down at random: the spread of the result is its
+ * noise (Vignes' stochastic arithmetic). Fixed random signs: the same answer every time. */
+#include "plan/plan.h"
+
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct gpf__noise {
+    const gpf_plan *plan;
+    gpf__frame frame;
+    double *copy;   /* inputs of a step that adds up, dense, each off by a unit */
+    gpf_tensor *in; /* over these copies */
+    const gpf_tensor **x;
+    unsigned long long state;
+};
+
+static bool adds_up(const gpf__step *s)
+{
+    return s->op && s->op->eval && !s->op->map;
+}
+
+static size_t copy_size(const gpf_plan *p)
+{
+    size_t most = 0;
+    for (int i = 0; i < p->n_step; i++) {
+        size_t n = 0;
+        for (int k = 0; adds_up(&p->step[i]) && k < p->step[i].n_in; k++)
+            n += gpf__tensor_size(&p->value[p->in[p->step[i].first_in + k]].t);
+        most = n > most ? n : most;
+    }
+    return most;
+}
+
+gpf__noise *gpf__noise_alloc(const gpf_plan *p)
+{
+    const size_t head = (sizeof(gpf__noise) + 63) & ~(size_t)63, frame = gpf__frame_size(p),
+                 copy = copy_size(p) * sizeof(double), in = (size_t)p->max_in * sizeof(gpf_tensor);
+    gpf__noise *n =
+        gpf__aligned_alloc(head + frame + copy + in + (size_t)p->max_in * sizeof(gpf_tensor *));
+    if (!n)
+        return NULL;
+    char *memory = (char *)n + head;
+    n->plan = p;
+    gpf__frame_init(&n->frame, p, memory);
+    n->copy = (double *)(void *)(memory += frame);
+    n->in = (gpf_tensor *)(void *)(memory += copy);
+    n->x = (const gpf_tensor **)(void *)(memory + in);
+    n->state = 0x2545f4914f6cdd1du;
+    return n;
+}
+
+void gpf__noise_free(gpf__noise *n)
+{
+    free(n);
+}
+
+static void shake(gpf__noise *n, double *x, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        n->state ^= n->state << 13;
+        n->state ^= n->state >> 7;
+        n->state ^= n->state << 17;
+        x[i] *= n->state >> 40 & 1 ? 1 + 0x1p-52 : 1 - 0x1p-52;
+    }
+}
+
+void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
+{
+    const gpf_plan *p = n->plan;
+    /* A step function keeps its value: a tie that tips over is a kink, not noise. */
+    if (s->op && s->op->flags & GPF_OP_STEP)
+        return;
+    const gpf_tensor *y = &t[s->value];
+    if (adds_up(s)) {
+        double *copy = n->copy;
+        for (int i = 0; i < s->n_in; i++) {
+            const gpf_tensor *x = &t[p->in[s->first_in + i]];
+            n->in[i] = *x;
+            n->in[i].data = copy;
+            gpf__tensor_dense(&n->in[i]);
+            gpf__tensor_copy(&n->in[i], x);
+            shake(n, copy, gpf__tensor_size(x));
+            copy += gpf__tensor_size(x);
+            n->x[i] = &n->in[i];
+        }
+        const gpf_call call = { y, n->x, s->n_in, &s->attr, p->N, n->frame.scratch };
+        s->op->eval(&call);
+    } else {
+        gpf__step_run(p, s, t, &n->frame);
+    }
+    if (s->op)
+        shake(n, y->data, gpf__tensor_size(y));
+}
+
+int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise)
+{
+    gpf__noise *n = gpf__noise_alloc(p);
+    size_t total = 0;
+    for (size_t i = 0; i < p->n_output; i++)
+        total += p->output[i].size;
+    double *exact = malloc((total + 1) * sizeof *exact);
+    if (!n || !exact) {
+        gpf__noise_free(n);
+        free(exact);
+        return GSL_ENOMEM;
+    }
+    memcpy(exact, ws->block, total * sizeof *exact);
+    memset(noise, 0, total * sizeof *noise);
+    for (int run = 0; run < GPF__NOISE_RUNS; run++) {
+        for (int s = 0; s < p->n_step; s++)
+            gpf__noise_step(n, &p->step[s], ws->t);
+        gpf__plan_collect(p, ws);
+        for (size_t i = 0; i < total; i++)
+            noise[i] = fmax(noise[i], fabs(ws->block[i] - exact[i]));
+    }
+    memcpy(ws->block, exact, total * sizeof *exact);
+    gpf__noise_free(n);
+    free(exact);
+    return GSL_SUCCESS;
+}
