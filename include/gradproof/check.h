@@ -160,9 +160,11 @@ GPF_API gpf_node gpf_check_nonfinite(const gpf_check *c, size_t *element);
 
 /* Claims: is A = B an identity?
  *
- * Both sides are evaluated at random generic points: every leaf redrawn, none of its values 0, 1
- * or equal to another, but keeping what its own values show (signs, probabilities, rows that sum
- * to one, integer labels). Gradients inside the claim are checked against GSL at those points. */
+ * Both sides are evaluated at random generic points: two batch sizes N, several scales, and every
+ * leaf redrawn, data too, none of its values 0, 1 or equal to another, but keeping what its own
+ * values show (signs, probabilities, rows that sum to one, integer labels). A difference counts
+ * when it is above the rounding noise of both sides. Gradients inside the claim are checked against
+ * GSL at those points. */
 typedef enum gpf_claim_verdict { GPF_HOLDS, GPF_REFUTED, GPF_UNDECIDED } gpf_claim_verdict;
 
 /* A derivative used inside a claim: node `grad` is d f / d x (one element f) or, if jacobian is
@@ -175,6 +177,8 @@ typedef struct gpf_claim_use {
 typedef struct gpf_claim_result {
     gpf_claim_verdict verdict;
     size_t points;          /* generic points compared */
+    size_t N;               /* batch size at the worst one */
+    int holds_here;         /* refuted: 1 if both sides agree at the model's own point */
     size_t element;         /* the worst element, row-major */
     gpf_shape shape;        /* of the sides at that point */
     double left, right;     /* both values there */

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#define _GNU_SOURCE /* _SC_PHYS_PAGES */
 #include "base/arena.h"
 
 #include <gradproof/status.h>
@@ -6,6 +7,7 @@
 #include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 /* The test build gives every object its own chunk: with real chunks one failing malloc stands for
  * hundreds of places, and the walk over failures would see only the first of them. */
@@ -81,4 +83,10 @@ int gpf__grow(void *array, size_t *cap, size_t need, size_t size)
     memcpy(array, &grown, sizeof grown);
     *cap = n;
     return GSL_SUCCESS;
+}
+
+size_t gpf__machine_memory(void)
+{
+    const long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return pages > 0 && size > 0 ? (size_t)pages * (size_t)size : SIZE_MAX;
 }

@@ -19,4 +19,7 @@ void gpf__arena_free(gpf__arena *a); /* back to zeros */
  * *cap. Returns 0, or GSL_ENOMEM with the array as it was. New room is not initialised. */
 int gpf__grow(void *array, size_t *cap, size_t need, size_t size);
 
+/* Bytes of memory this machine has; SIZE_MAX where that cannot be told. */
+size_t gpf__machine_memory(void);
+
 #endif

@@ -172,7 +172,7 @@ gpf_check *gpf_check_alloc(gpf_graph *g, gpf_node y, const gpf_node *xs, const g
     }
     if (status) {
         if (gpf_graph_status(g, why) == GSL_SUCCESS)
-            gpf__diag(why, status, "%s", gpf_strerror(status));
+            gpf__diag(why, status, "%s", gpf__plan_error(status));
         gpf_check_free(c);
         return NULL;
     }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/text.h"
+#include "check/generic.h"
 #include "check/stencil.h"
 #include "plan/plan.h"
 
@@ -7,10 +8,49 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { POINTS = 8, REDRAWS = 12, GRAD_POINTS = 2, GRAD_SAMPLE = 64 };
+enum { POINTS = 8, DRAWS = 32, FEWEST = 3, GRAD_POINTS = 2, GRAD_SAMPLE = 64 };
 
-/* Relative differences: rounding stays below the first, an error is above the second. */
-static const double HOLDS = 1e-9, REFUTED = 1e-6;
+/* Relative differences: rounding stays below the first, an error is above the second. And how many
+ * times their measured noise both sides may be apart. */
+static const double HOLDS = 1e-9, REFUTED = 1e-6, NOISE = 20;
+
+/* A formula may be true only of small or of large numbers; the first points are also those at which
+ * gradients are compared with GSL. Further draws are for domains not met so. */
+static gpf__draw draw_of(size_t i)
+{
+    static const double scale[POINTS] = { 1, 1, 0.05, 8, 0.3, 3, 25, 1 };
+    return i < POINTS       ? (gpf__draw){ GPF__ANYWHERE, scale[i] }
+           : i < 2 * POINTS ? (gpf__draw){ GPF__ALIKE, scale[i % POINTS] }
+                            : (gpf__draw){ GPF__NEARBY, 1 };
+}
+
+/* Both sides at one batch size: outputs left, right and their noise. */
+typedef struct sides {
+    size_t N;
+    gpf_plan *plan;
+    gpf_workspace *ws;
+    double *noise;
+} sides;
+
+static int make_sides(const gpf_graph *g, gpf_node left, gpf_node right, size_t N, sides *s)
+{
+    const gpf_node out[] = { left, right };
+    s->N = N;
+    int status = gpf__plan_make(g, out, 2, N, NULL, 0, true, &s->plan);
+    if (status)
+        return status;
+    s->ws = gpf__workspace_make(s->plan);
+    s->noise = malloc((gpf_plan_output_size(s->plan, 0) + gpf_plan_output_size(s->plan, 1)) *
+                      sizeof *s->noise);
+    return s->ws && s->noise ? GSL_SUCCESS : GSL_ENOMEM;
+}
+
+static void free_sides(sides *s)
+{
+    gpf_workspace_free(s->ws);
+    gpf_plan_free(s->plan);
+    free(s->noise);
+}
 
 static double at(const double *x, size_t n, size_t i)
 {
@@ -33,28 +73,39 @@ static bool all_finite(const double *x, size_t n)
     return true;
 }
 
-/* Compares both sides at one point; keeps the worst element so far. */
-static void compare(const gpf_plan *plan, const gpf_workspace *ws, gpf_claim_result *result)
+/* How far apart both sides are at the point s was last run at, as a fraction of their size; what is
+ * within their noise does not count. -1 if there is more noise than could be seen through. */
+static double apart(const sides *s, gpf_claim_result *worst)
 {
-    const double *l = gpf_workspace_output(ws, 0), *r = gpf_workspace_output(ws, 1);
-    const size_t nl = gpf_plan_output_size(plan, 0), nr = gpf_plan_output_size(plan, 1),
+    const double *l = gpf_workspace_output(s->ws, 0), *r = gpf_workspace_output(s->ws, 1);
+    const size_t nl = gpf_plan_output_size(s->plan, 0), nr = gpf_plan_output_size(s->plan, 1),
                  n = nl > nr ? nl : nr;
     /* Elements far below the largest are held to a thousandth of it: what cancels to nearly
      * nothing has no digits of its own. */
     const double floor = 1e-3 * fmax(largest(l, nl), largest(r, nr));
+    double most = -1;
+    /* The first point that refutes is the one to show: its numbers are of ordinary size. */
+    const bool settled = !worst || worst->worst > REFUTED;
     for (size_t i = 0; i < n; i++) {
         const double a = at(l, nl, i), b = at(r, nr, i), size = fmax(fmax(fabs(a), fabs(b)), floor),
-                     off = size > 0 ? fabs(a - b) / size : 0;
-        if (off > result->worst || (result->points == 0 && i == 0)) {
-            result->worst = off;
-            result->element = i;
-            result->left = a;
-            result->right = b;
-            result->ratio = a / b;
-            result->shape = gpf_plan_output_shape(plan, nl >= nr ? 0 : 1);
+                     noise = NOISE * (at(s->noise, nl, i) + at(s->noise + nl, nr, i)),
+                     gap = fabs(a - b), off = gap > noise && size > 0 ? gap / size : 0;
+        if (gap <= noise && noise > REFUTED * size)
+            continue; /* says nothing */
+        if (off <= most)
+            continue;
+        most = off;
+        if (!settled && (off > worst->worst || worst->points == 0)) {
+            worst->worst = off;
+            worst->element = i;
+            worst->left = a;
+            worst->right = b;
+            worst->ratio = a / b;
+            worst->shape = gpf_plan_output_shape(s->plan, nl >= nr ? 0 : 1);
+            worst->N = s->N;
         }
     }
-    result->points++;
+    return most;
 }
 
 /* A gradient inside the claim against GSL at one point. A Jacobian J of f stands for the gradient
@@ -102,29 +153,50 @@ static int check_use(gpf_graph *g, const gpf_claim_use *use, const gpf_point *p,
     return status;
 }
 
-/* Runs the claim at up to POINTS generic points, redrawing those where a side is not finite. */
-static int compare_everywhere(gpf_graph *g, const gpf_plan *plan, gpf_workspace *ws,
-                              const gpf_claim_use *uses, size_t n_uses, const gpf_point *like,
-                              size_t N, unsigned long seed, gpf_claim_result *result, bool *nonzero)
+/* Both sides at a point: 1 compared, 0 not finite or nothing but noise, negative: trouble. */
+static int compare(sides *s, const gpf_point *p, gpf_claim_result *result, bool *nonzero)
+{
+    if (gpf_plan_run(s->plan, s->ws, p) || gpf__plan_noise(s->plan, s->ws, s->noise))
+        return -1;
+    const double *l = gpf_workspace_output(s->ws, 0), *r = gpf_workspace_output(s->ws, 1);
+    const size_t nl = gpf_plan_output_size(s->plan, 0), nr = gpf_plan_output_size(s->plan, 1);
+    if (!all_finite(l, nl) || !all_finite(r, nr) || apart(s, result) < 0)
+        return 0;
+    *nonzero |= largest(l, nl) > 0 || largest(r, nr) > 0;
+    result->points++;
+    return 1;
+}
+
+/* Runs the claim at up to POINTS generic points, at both batch sizes in turn. */
+static int compare_everywhere(gpf_graph *g, sides s[2], const gpf_claim_use *uses, size_t n_uses,
+                              const gpf_point *like, unsigned long seed, gpf_claim_result *result,
+                              bool *nonzero)
 {
     int status = GSL_SUCCESS;
-    for (unsigned long draw = 0; draw < POINTS + REDRAWS && result->points < POINTS; draw++) {
-        gpf_point *p = gpf_point_generic(g, like, N, seed + draw * 0x9e3779b9u);
-        status = p ? gpf_plan_run(plan, ws, p) : GSL_ENOMEM;
-        const double *l = gpf_workspace_output(ws, 0), *r = gpf_workspace_output(ws, 1);
-        const size_t nl = gpf_plan_output_size(plan, 0), nr = gpf_plan_output_size(plan, 1);
-        if (status == GSL_SUCCESS && all_finite(l, nl) && all_finite(r, nr)) {
-            *nonzero |= largest(l, nl) > 0 || largest(r, nr) > 0;
-            compare(plan, ws, result);
-            for (size_t i = 0; i < n_uses && status == GSL_SUCCESS && result->points <= GRAD_POINTS;
-                 i++)
-                status = check_use(g, &uses[i], p, seed + draw, result);
-        }
+    for (size_t draw = 0; draw < DRAWS && result->points < POINTS && !status; draw++) {
+        sides *here = &s[draw % 2];
+        gpf_point *p =
+            gpf__generic(g, like, here->N, seed + (unsigned long)draw * 0x9e3779b9u, draw_of(draw));
+        const int compared = p ? compare(here, p, result, nonzero) : -1;
+        status = compared < 0 ? GSL_ENOMEM : GSL_SUCCESS;
+        for (size_t i = 0; compared > 0 && i < n_uses && !status && result->points <= GRAD_POINTS;
+             i++)
+            status = check_use(g, &uses[i], p, seed + (unsigned long)draw, result);
         gpf_point_free(p);
-        if (status)
-            break;
     }
     return status;
+}
+
+/* Do both sides agree at the model's own point? */
+static int agree_here(const gpf_graph *g, gpf_node left, gpf_node right, const gpf_point *like)
+{
+    sides own = { .N = like->N };
+    double off = -1;
+    if (!make_sides(g, left, right, like->N, &own) && !gpf_plan_run(own.plan, own.ws, like) &&
+        !gpf__plan_noise(own.plan, own.ws, own.noise))
+        off = apart(&own, NULL);
+    free_sides(&own);
+    return off >= 0 && off <= HOLDS;
 }
 
 static void judge(gpf_claim_result *result, bool same, bool nonzero)
@@ -134,12 +206,15 @@ static void judge(gpf_claim_result *result, bool same, bool nonzero)
     const size_t size = sizeof result->why;
     if (guilty_grad) {
         result->verdict = GPF_UNDECIDED;
-    } else if (result->points == 0) {
-        result->verdict = GPF_UNDECIDED;
-        gpf__format(why, size, "no random point was found at which both sides are finite");
     } else if (result->worst > REFUTED) {
         result->verdict = GPF_REFUTED;
         gpf__format(why, size, "left %.7g, right %.7g", result->left, result->right);
+    } else if (result->points < FEWEST) {
+        result->verdict = GPF_UNDECIDED;
+        gpf__format(why, size,
+                    "%s random points were found at which both sides are finite and "
+                    "not mere rounding noise",
+                    result->points ? "too few" : "no");
     } else if (result->worst > HOLDS) {
         result->verdict = GPF_UNDECIDED;
         gpf__format(why, size,
@@ -173,23 +248,20 @@ int gpf_claim_run(gpf_graph *g, gpf_node left, gpf_node right, const gpf_claim_u
                     gpf_shape_text(ls, a, sizeof a), gpf_shape_text(rs, b, sizeof b));
         return GSL_SUCCESS;
     }
-    /* Fix the batch size now: it must be the same at all points. */
-    gpf_point *first = gpf_point_generic(g, like, 0, seed);
-    if (!first)
-        return GSL_ENOMEM;
-    const size_t N = first->N;
-    gpf_point_free(first);
-    const gpf_node sides[] = { left, right };
-    gpf_plan *plan;
-    int status = gpf__plan_make(g, sides, 2, N, NULL, 0, false, &plan);
-    gpf_workspace *ws = status ? NULL : gpf__workspace_make(plan);
+    const size_t N = gpf__unlike_batch(g, 0);
+    sides s[2] = { { .N = 0 }, { .N = 0 } };
+    int status = make_sides(g, left, right, N, &s[0]);
+    if (status == GSL_SUCCESS)
+        status = make_sides(g, left, right, gpf__unlike_batch(g, N), &s[1]);
     bool nonzero = false;
     if (status == GSL_SUCCESS)
-        status = ws ? compare_everywhere(g, plan, ws, uses, n_uses, like, N, seed, result, &nonzero)
-                    : GSL_ENOMEM;
-    if (status == GSL_SUCCESS)
+        status = compare_everywhere(g, s, uses, n_uses, like, seed, result, &nonzero);
+    if (status == GSL_SUCCESS) {
         judge(result, left == right, nonzero);
-    gpf_workspace_free(ws);
-    gpf_plan_free(plan);
+        if (result->verdict == GPF_REFUTED && like)
+            result->holds_here = agree_here(g, left, right, like);
+    }
+    free_sides(&s[0]);
+    free_sides(&s[1]);
     return status;
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Random points at which an identity that holds is no coincidence. */
+#include "check/generic.h"
 #include "plan/plan.h"
 
 #include <gradproof/check.h>
@@ -157,42 +158,56 @@ static size_t size_of(gpf_shape s, size_t N, size_t *rows, size_t *cols)
     return n;
 }
 
-static void draw_data(const gpf_graph *g, gpf_node leaf, const double *like, size_t like_N,
-                      gsl_rng *r, size_t N, double *x)
+/* The first kind that fits a leaf's own values; anything if it has none. */
+static const kind *kind_of(const double *like, size_t rows, size_t cols)
+{
+    const kind *k = kinds;
+    while (like && !k->fits(like, rows, cols))
+        k++;
+    return like ? k : &kinds[sizeof kinds / sizeof *kinds - 1];
+}
+
+/* Near the leaf's own values, where a formula's domain is far from 0. */
+static void draw_near(const double *like, size_t like_rows, gsl_rng *r, double *x, size_t rows,
+                      size_t cols)
+{
+    for (size_t i = 0; i < rows; i++)
+        for (size_t j = 0; j < cols; j++) {
+            const double v = like[i % like_rows * cols + j];
+            x[i * cols + j] = v == 0 ? between(r, -0.2, 0.2) : v * between(r, 0.85, 1.18);
+        }
+}
+
+static void draw_leaf(const gpf_graph *g, gpf_node leaf, const double *like, size_t like_N,
+                      gsl_rng *r, size_t N, gpf__draw how, double *x)
 {
     size_t rows, cols, like_rows;
     const gpf_shape s = gpf_node_shape(g, leaf);
     const size_t like_size = size_of(s, like_N, &like_rows, &cols), n = size_of(s, N, &rows, &cols);
+    const bool param = gpf_node_is_param(g, leaf);
     if (like && is_label(g, leaf)) {
         for (size_t i = 0; i < n; i++)
             x[i] = like[gsl_rng_uniform_int(r, like_size)];
         return;
     }
-    const kind *k = kinds;
-    if (like)
-        while (!k->fits(like, like_rows, cols))
-            k++;
-    else
-        k = &kinds[sizeof kinds / sizeof *kinds - 1];
+    const kind *k = kind_of(param && how.where == GPF__ANYWHERE ? NULL : like, like_rows, cols);
+    const bool free_scale =
+        k->draw == draw_any || k->draw == draw_positive || k->draw == draw_negative;
+    if (like && free_scale && how.where == GPF__NEARBY) {
+        draw_near(like, like_rows, r, x, rows, cols);
+        return;
+    }
     for (size_t i = 0; i < rows; i++)
         k->draw(r, x + i * cols, cols);
-}
-
-/* Params: away from 0, and smaller the more of them add up, so that nothing saturates. */
-static void draw_param(const gpf_graph *g, gpf_node param, gsl_rng *r, double *x)
-{
-    const gpf_shape s = gpf_node_shape(g, param);
-    const size_t n = gpf_shape_size(s, 1);
-    const double scale = s.rank == 2 ? 1 / sqrt((double)s.dim[0]) : 1;
-    draw_any(r, x, n);
-    for (size_t i = 0; i < n; i++)
+    /* Params are smaller the more of them add up, so that nothing saturates. */
+    const double scale = how.scale * (param && s.rank == 2 ? 1 / sqrt((double)s.dim[0]) : 1);
+    for (size_t i = 0; free_scale && i < n; i++)
         x[i] *= scale;
 }
 
-/* A batch size unlike every size in the graph, so that no axis can stand in for it. */
-static size_t unlike_batch(const gpf_graph *g)
+size_t gpf__unlike_batch(const gpf_graph *g, size_t beyond)
 {
-    for (size_t N = 3;; N += 2) {
+    for (size_t N = beyond < 3 ? 3 : beyond + 1;; N++) {
         bool taken = false;
         for (size_t i = 0; i < g->n && !taken; i++)
             for (int a = 0; a < g->node[i]->shape.rank; a++)
@@ -202,10 +217,9 @@ static size_t unlike_batch(const gpf_graph *g)
     }
 }
 
-gpf_point *gpf_point_generic(const gpf_graph *g, const gpf_point *like, size_t N,
-                             unsigned long seed)
+gpf_point *gpf__generic(const gpf_graph *g, const gpf_point *like, size_t N, unsigned long seed,
+                        gpf__draw how)
 {
-    N = N ? N : unlike_batch(g);
     gpf_point *p = gpf_point_alloc(g, N);
     gsl_rng *r = p ? gsl_rng_alloc(gsl_rng_mt19937) : NULL;
     size_t total = 1;
@@ -214,21 +228,33 @@ gpf_point *gpf_point_generic(const gpf_graph *g, const gpf_point *like, size_t N
     if (r)
         p->owned = malloc(total * sizeof *p->owned);
     if (!r || !p->owned) {
-        if (r)
-            gsl_rng_free(r);
+        gsl_rng_free(r);
         gpf_point_free(p);
-        GSL_ERROR_NULL("no memory for a generic point", GSL_ENOMEM);
+        return NULL;
     }
     gsl_rng_set(r, seed);
-    for (size_t i = 0; i < g->n_param; i++)
-        draw_param(g, g->param[i], r, p->theta->data + p->offset[i]);
+    const size_t like_N = like ? like->N : 0;
+    for (size_t i = 0; i < g->n_param; i++) {
+        const double *values = like ? gpf_point_values(like, g->param[i]) : NULL;
+        draw_leaf(g, g->param[i], values, like_N, r, N, how, p->theta->data + p->offset[i]);
+    }
     double *x = p->owned;
     for (size_t i = 0; i < g->n_data; i++) {
         const double *values = like ? gpf_point_values(like, g->data[i]) : NULL;
-        draw_data(g, g->data[i], values, like ? like->N : 0, r, N, x);
+        draw_leaf(g, g->data[i], values, like_N, r, N, how, x);
         p->data[i] = x;
         x += gpf_shape_size(gpf_node_shape(g, g->data[i]), N);
     }
     gsl_rng_free(r);
+    return p;
+}
+
+gpf_point *gpf_point_generic(const gpf_graph *g, const gpf_point *like, size_t N,
+                             unsigned long seed)
+{
+    const gpf__draw how = { GPF__ANYWHERE, 1 };
+    gpf_point *p = gpf__generic(g, like, N ? N : gpf__unlike_batch(g, 0), seed, how);
+    if (!p)
+        GSL_ERROR_NULL("no memory for a generic point", GSL_ENOMEM);
     return p;
 }

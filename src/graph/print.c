@@ -73,6 +73,9 @@ static void input_text(const gpf_graph *g, gpf_node id, char *buf, size_t size)
 static void attr_text(const gpf__node *n, char *buf, size_t size)
 {
     for (const gpf_op_param *p = n->op->params; p && p->name; p++) {
+        for (int a = 0; p->kind == GPF_RANGE && a < n->shape.rank; a++)
+            gpf__append(buf, size, "%s%td%s", a ? "," : ", from [", n->attr.k[a],
+                        a + 1 == n->shape.rank ? "]" : "");
         if (p->kind == GPF_REAL && n->attr.p[p->slot] != p->value)
             gpf__append(buf, size, ", %s=%g", p->name, n->attr.p[p->slot]);
         else if (p->kind == GPF_INTEGER)
@@ -96,6 +99,12 @@ int gpf_graph_print(const gpf_graph *g, gpf_node y, FILE *out)
         char text[1024], shape[64];
         input_text(g, (gpf_node)i, text, sizeof text);
         gpf__append(text, sizeof text, " = %s", n->op->name);
+        const size_t count = n->values ? gpf_shape_size(n->shape, 1) : 0;
+        for (size_t k = 0; k < count && k < 4; k++)
+            gpf__append(text, sizeof text, "%s%g%s", k ? " " : " [", n->values[k],
+                        k + 1 == count ? "]"
+                        : k == 3       ? " ..]"
+                                       : "");
         if (n->n_x) {
             gpf__append(text, sizeof text, "(");
             for (int k = 0; k < n->n_x; k++) {

@@ -163,7 +163,7 @@ gpf_damage *gpf_damage_alloc(const gpf_graph *g, gpf_node y, const gpf_node *xs,
     gpf_damage *d;
     const int status = gpf__damage_make(g, y, xs, n, N, &d);
     if (status)
-        GSL_ERROR_NULL(gpf_strerror(status), status);
+        GSL_ERROR_NULL(gpf__plan_error(status), status);
     return d;
 }
 

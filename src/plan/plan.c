@@ -358,7 +358,8 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
     free(m.twin);
     free(m.index);
     free(m.last);
-    if (status == GSL_SUCCESS && m.p->block + m.p->scratch > SIZE_MAX / 64)
+    /* A system that promises more memory than it has would kill the process in the middle of it. */
+    if (status == GSL_SUCCESS && m.p->block + m.p->scratch > gpf__machine_memory() / sizeof(double))
         status = GPF_ELIMIT;
     if (status)
         gpf_plan_free(m.p);
@@ -367,12 +368,19 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
     return status;
 }
 
+const char *gpf__plan_error(int status)
+{
+    return status == GPF_ELIMIT ? "a tensor has more than 2147483647 elements, or all values "
+                                  "together do not fit into this machine's memory"
+                                : gpf_strerror(status);
+}
+
 gpf_plan *gpf_plan_alloc(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N)
 {
     gpf_plan *p;
     const int status = gpf__plan_make(g, outputs, n, N, NULL, 0, false, &p);
     if (status)
-        GSL_ERROR_NULL(gpf_strerror(status), status);
+        GSL_ERROR_NULL(gpf__plan_error(status), status);
     return p;
 }
 

@@ -89,6 +89,9 @@ struct gpf_point {
 int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N,
                    const gpf_node *targets, size_t n_targets, bool keep, gpf_plan **p);
 
+/* What to say of a status of gpf__plan_make. Static storage. */
+const char *gpf__plan_error(int status);
+
 /* gpf_damage_alloc with a status instead of a handler call. */
 int gpf__damage_make(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N,
                      gpf_damage **d);

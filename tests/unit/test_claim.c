@@ -155,6 +155,67 @@ static void jacobian_inside(void **state)
     assert_int_equal(r.verdict, GPF_REFUTED);
 }
 
+/* Formulas that are true of some numbers only: of small ones, of one batch size, of 0 and 1. */
+static void true_of_some_numbers(void **state)
+{
+    fixture *f = *state;
+    gpf_graph *g = f->g;
+    const gpf_node fifteen = gpf_const(g, 15), total = gpf_sum(g, f->X, GPF_ALL_AXES);
+    const struct {
+        gpf_node left, right;
+        int holds_here;
+    } claims[] = {
+        { gpf_clip(g, f->z, -2.1, 2.1), f->z, 1 },
+        { gpf_add(g, f->z, gpf_step(g, gpf_sub(g, f->z, gpf_const(g, 3)), 0)), f->z, 1 },
+        { gpf_step(g, gpf_add(g, f->z, gpf_const(g, 2.5)), 0), gpf_const(g, 1), 1 },
+        { gpf_mean(g, f->X, GPF_ALL_AXES), gpf_div(g, total, fifteen), 0 },
+        { gpf_mean(g, f->X, GPF_ALL_AXES), gpf_div(g, total, gpf_const(g, 8)), 1 },
+        { gpf_square(g, f->X), f->X, 1 },
+    };
+    for (size_t i = 0; i < sizeof claims / sizeof *claims; i++) {
+        const gpf_claim_result r = claim(f, claims[i].left, claims[i].right);
+        assert_int_equal(r.verdict, GPF_REFUTED);
+        assert_int_equal(r.holds_here, claims[i].holds_here);
+        assert_true(r.N >= 3);
+    }
+}
+
+/* True, but hidden by rounding: nobody is refuted for that. */
+static void rounding_refutes_nothing(void **state)
+{
+    fixture *f = *state;
+    gpf_graph *g = f->g;
+    const gpf_node a = f->z, big = gpf_const(g, 1e6),
+                   left =
+                       gpf_sub(g, gpf_sub(g, gpf_square(g, gpf_add(g, a, big)), gpf_const(g, 1e12)),
+                               gpf_mul(g, gpf_const(g, 2e6), a));
+    assert_int_not_equal(claim(f, left, gpf_square(g, a)).verdict, GPF_REFUTED);
+    /* 1 - tanh^2 has lost all digits where z is large; it is the derivative nevertheless */
+    gpf_node grad;
+    gpf_grad(g, gpf_sum(g, gpf_tanh(g, a), GPF_ALL_AXES), &a, 1, &grad);
+    assert_int_equal(
+        claim(f, grad, gpf_sub(g, gpf_const(g, 1), gpf_square(g, gpf_tanh(g, a)))).verdict,
+        GPF_HOLDS);
+}
+
+/* sqrt(x - 50) is defined near the model's own x = 100 only. */
+static void a_domain_far_from_zero(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node x = gpf_param(g, "x", gpf_shape0()),
+                   root = gpf_sqrt(g, gpf_sub(g, x, gpf_const(g, 50)));
+    gpf_point *like = gpf_point_alloc(g, 0);
+    gsl_vector_set(gpf_point_params(like), 0, 100);
+    gpf_claim_result r;
+    assert_int_equal(gpf_claim_run(g, gpf_square(g, root), gpf_sub(g, x, gpf_const(g, 50)), NULL, 0,
+                                   like, 1, &r),
+                     GSL_SUCCESS);
+    assert_int_equal(r.verdict, GPF_HOLDS);
+    gpf_point_free(like);
+    gpf_graph_free(g);
+}
+
 /* Inputs that are only 0 and 1 hide errors; generic points are neither, and keep what matters. */
 static void generic_points(void **state)
 {
@@ -202,11 +263,19 @@ int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
-        CASE(tanh_by_sigmoid),         CASE(ratio_of_a_missing_factor),
-        CASE(shapes_that_differ),      CASE(zero_is_no_evidence),
-        CASE(outside_the_domain),      CASE(softmax_cross_entropy),
-        CASE(a_wrong_gradient_inside), CASE(jacobian_inside),
-        CASE(generic_points),          cmocka_unit_test(labels_stay_labels),
+        CASE(tanh_by_sigmoid),
+        CASE(ratio_of_a_missing_factor),
+        CASE(shapes_that_differ),
+        CASE(zero_is_no_evidence),
+        CASE(outside_the_domain),
+        CASE(softmax_cross_entropy),
+        CASE(a_wrong_gradient_inside),
+        CASE(jacobian_inside),
+        CASE(true_of_some_numbers),
+        CASE(rounding_refutes_nothing),
+        cmocka_unit_test(a_domain_far_from_zero),
+        CASE(generic_points),
+        cmocka_unit_test(labels_stay_labels),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
