@@ -7,6 +7,7 @@
 
 #include "plan/plan.h"
 
+#include <gradproof/grad.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
