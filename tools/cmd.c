@@ -33,7 +33,7 @@ static void put_caret(const gpf_diag *d)
     fputs("\n  ", stderr);
     int at = 1;
     const char *c = d->source;
-    for (; *c && at < d->column; c++, at++)
+    for (; *c && at < d->caret; c++, at++)
         if (((unsigned char)*c & 0xC0) != 0x80) /* one column per character, not per byte */
             putc(*c == '\t' ? '\t' : ' ', stderr);
     putc('^', stderr);
@@ -52,6 +52,7 @@ static json_t *diag_json(const gpf_diag *d)
     bad |= json_object_set_new(e, "line", json_integer(d->line));
     bad |= json_object_set_new(e, "column", json_integer(d->column));
     bad |= json_object_set_new(e, "width", json_integer(d->width));
+    bad |= json_object_set_new(e, "caret", json_integer(d->caret));
     bad |= json_object_set_new(e, "source", cmd_json_text(d->source));
     if (!bad)
         return e;
@@ -138,7 +139,7 @@ int cmd_put_json(const cmd *o, json_t *members)
     const char *name;
     json_t *v;
     int bad = !members;
-    printf("{\n  \"schema\": \"gradproof-%s/1\"", o->verb->name);
+    printf("{\n  \"schema\": \"gradproof-%s/1\"", o->verb ? o->verb->name : "usage");
     json_object_foreach(members, name, v) bad |= put_member(name, v);
     fputs("\n}\n", stdout);
     json_decref(members);
@@ -270,9 +271,22 @@ int cmd_targets(const cmd *o, gpf_model *m, cmd_named **found, size_t *n_found)
     return 0;
 }
 
-int cmd_output(const cmd *o, gpf_model *m, gpf_node *y)
+/* Of several names for a node the last one, as the output is the last assignment. */
+static const char *name_of(const gpf_model *m, gpf_node y)
+{
+    const char *name, *found = "";
+    if (gpf_model_find(m, "loss") == y)
+        return "loss";
+    for (size_t i = 0; (name = gpf_model_name(m, i)); i++)
+        if (gpf_model_find(m, name) == y)
+            found = name;
+    return found;
+}
+
+int cmd_output(const cmd *o, gpf_model *m, gpf_node *y, const char **name)
 {
     *y = o->of ? gpf_model_find(m, o->of) : gpf_model_output(m);
+    *name = o->of ? o->of : *y == GPF_NONE ? "" : name_of(m, *y);
     if (o->of && *y == GPF_NONE)
         *y = gpf_graph_find(gpf_model_graph(m), o->of);
     if (!o->of || *y != GPF_NONE)
@@ -321,7 +335,7 @@ static void put_number(double x)
         if (strtod(text, NULL) == x)
             break;
     }
-    fputs(isnan(x) ? "nan" : text, stdout);
+    fputs(isnan(x) ? "nan" : x == 0 ? "0" : text, stdout); /* the sign of a zero says nothing */
 }
 
 void cmd_put_values(const char *name, gpf_shape shape, const double *x, size_t n)

@@ -47,13 +47,16 @@ int cmd_failf(const cmd *o, int status, const char *format, ...)
     __attribute__((format(printf, 3, 4)))
 #endif
     ;
+/* The same for wrong usage of a verb: text with arg behind it. */
+int cmd_usage(const cmd *o, const char *text, const char *arg);
 /* The same for a status that came back, with what GSL's error handler was told. */
 int cmd_fail_status(const cmd *o, int status, const gpf_diag *why);
 
 /* The model of the first argument with --seed, --rows and --at; NULL after saying why. */
 gpf_model *cmd_model(const cmd *o);
-/* --of, or the model's output, or GPF_NONE if it has none. Nonzero after saying why. */
-int cmd_output(const cmd *o, gpf_model *m, gpf_node *y);
+/* --of, or the model's output, or GPF_NONE if it has none; *name is what the user calls it, "" if
+ * nothing. Nonzero after saying why. */
+int cmd_output(const cmd *o, gpf_model *m, gpf_node *y, const char **name);
 
 /* Names of a model with their nodes. */
 typedef struct cmd_named {

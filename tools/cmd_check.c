@@ -2,6 +2,7 @@
 /* gradproof check: is the gradient right, do the claims hold? */
 #define _POSIX_C_SOURCE 200809L /* sigaction, clock_gettime */
 #include "cmd.h"
+#include <math.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -69,6 +70,7 @@ static int use_color(const cmd *o)
 /* Everything a check needs and leaves behind, freed in one place. */
 typedef struct job {
     gpf_model *model;
+    const char *output;
     gpf_check *check;
     cmd_named *targets;
     gpf_node *xs;
@@ -93,16 +95,19 @@ static int prepare(const cmd *o, job *j)
 {
     gpf_node y;
     size_t n;
-    int status = cmd_output(o, j->model, &y);
+    double value;
+    int status = cmd_output(o, j->model, &y, &j->output);
     if (status)
         return status;
     size_t claims = o->claims == CMD_NO_CLAIMS ? 0 : gpf_model_n_claims(j->model);
     size_t params = gpf_graph_n_param_tensors(gpf_model_graph(j->model));
     int asked = o->of || o->n_wrt;
+    /* A model of claims may set sizes, H = 3, but they are not what is to be checked. */
+    int output = y != GPF_NONE && !gpf_node_is_const(gpf_model_graph(j->model), y, &value);
     if (o->claims == CMD_CLAIMS && !claims)
         return cmd_failf(o, GPF_ENOTHING, "%s: nothing to check: the model has no claim",
                          o->args[0]);
-    if (o->claims == CMD_CLAIMS || (claims && !asked && (y == GPF_NONE || !params)))
+    if (o->claims == CMD_CLAIMS || (claims && !asked && (!output || !params)))
         return 0;
     if (y == GPF_NONE)
         return cmd_failf(o, GPF_ENOTHING,
@@ -207,13 +212,15 @@ static int check_model(const cmd *o, job *j)
     if (status)
         return status;
     if (interrupted && !*stopped)
-        snprintf(stopped, sizeof stopped, "interrupted after %zu claims", n_claims);
+        snprintf(stopped, sizeof stopped, "interrupted after %zu claim%s", n_claims,
+                 n_claims == 1 ? "" : "s");
 
     gpf_report_options report = gpf_report_defaults();
     report.all = o->all;
     report.quiet = o->quiet;
     report.color = use_color(o);
     report.model = strcmp(o->args[0], "-") ? o->args[0] : "standard input";
+    report.output = j->output;
     report.notes = j->notes;
     report.claims = j->claims;
     report.n_claims = n_claims;

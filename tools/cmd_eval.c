@@ -37,7 +37,8 @@ static int choose(const cmd *o, gpf_model *m, cmd_named **named, size_t *n)
     if (o->n_args > 1)
         return cmd_select(o, m, patterns, (size_t)o->n_args - 1, 0, named, n);
     gpf_node y;
-    int status = cmd_output(o, m, &y);
+    const char *name;
+    int status = cmd_output(o, m, &y, &name);
     if (status)
         return status;
     if (y == GPF_NONE)
@@ -46,8 +47,7 @@ static int choose(const cmd *o, gpf_model *m, cmd_named **named, size_t *n)
     *named = malloc(sizeof **named);
     if (!*named)
         return cmd_fail_status(o, GSL_ENOMEM, NULL);
-    const char *name = gpf_node_name(gpf_model_graph(m), y);
-    **named = (cmd_named){ name ? name : "output", y };
+    **named = (cmd_named){ name, y };
     *n = 1;
     return 0;
 }

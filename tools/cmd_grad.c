@@ -54,7 +54,8 @@ static int print_json(const cmd *o, const gradients *d)
     return cmd_put_json(o, all);
 }
 
-static int print_gradients(const cmd *o, gpf_model *m, gpf_node y, const cmd_named *xs, size_t n)
+static int print_gradients(const cmd *o, gpf_model *m, gpf_node y, const char *name,
+                           const cmd_named *xs, size_t n)
 {
     gpf_graph *g = gpf_model_graph(m);
     gpf_node *nodes = malloc(2 * (n ? n : 1) * sizeof *nodes), *grads = nodes ? nodes + n : NULL;
@@ -64,7 +65,6 @@ static int print_gradients(const cmd *o, gpf_model *m, gpf_node y, const cmd_nam
         nodes[i] = xs[i].node;
     gpf_diag why = { 0 };
     cmd_values v = { 0 };
-    char label[128];
     int status = gpf_grad(g, y, nodes, n, grads);
     if (status) {
         gpf_graph_status(g, &why);
@@ -72,7 +72,7 @@ static int print_gradients(const cmd *o, gpf_model *m, gpf_node y, const cmd_nam
     } else {
         status = cmd_values_run(o, m, grads, n, &v);
     }
-    gradients d = { gpf_node_label(g, y, label, sizeof label), xs, grads, n, &v };
+    gradients d = { name, xs, grads, n, &v };
     if (!status)
         status = o->json ? print_json(o, &d) : print_text(&d);
     cmd_values_free(&v);
@@ -84,9 +84,10 @@ int cmd_grad(const cmd *o)
 {
     gpf_node y = GPF_NONE;
     cmd_named *xs = NULL;
+    const char *name = "";
     size_t n = 0;
     gpf_model *m = cmd_model(o);
-    int status = m ? cmd_output(o, m, &y) : GPF_OUTCOME_TROUBLE;
+    int status = m ? cmd_output(o, m, &y, &name) : GPF_OUTCOME_TROUBLE;
     if (!status && y == GPF_NONE)
         status =
             cmd_failf(o, GPF_ENOTHING, "%s: the model has no output; --of names one", o->args[0]);
@@ -96,7 +97,7 @@ int cmd_grad(const cmd *o)
         status = cmd_failf(o, GPF_ENOTHING, "%s: the model has no param; --wrt names other nodes",
                            o->args[0]);
     if (!status)
-        status = print_gradients(o, m, y, xs, n);
+        status = print_gradients(o, m, y, name, xs, n);
     free(xs);
     gpf_model_free(m);
     return status;

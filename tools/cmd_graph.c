@@ -40,8 +40,11 @@ static int append_gradient(const cmd *o, gpf_model *m, gpf_node y)
 int cmd_graph(const cmd *o)
 {
     gpf_node y = GPF_NONE;
+    const char *name;
+    if (o->n_wrt && !o->grad)
+        return cmd_usage(o, "--wrt is about gradients and needs ", "--grad");
     gpf_model *m = cmd_model(o);
-    int status = m ? cmd_output(o, m, &y) : GPF_OUTCOME_TROUBLE;
+    int status = m ? cmd_output(o, m, &y, &name) : GPF_OUTCOME_TROUBLE;
     if (!status && o->grad)
         status = append_gradient(o, m, y);
     if (!status) {

@@ -59,25 +59,28 @@ static const char *set_text(void *field, const char *arg)
     return NULL;
 }
 
-static const char *set_count_below(void *field, const char *arg, unsigned long limit)
+static const char *set_whole(void *field, const char *arg, const char *largest)
 {
     char *end;
     errno = 0;
     unsigned long x = strtoul(arg, &end, 10);
-    if (*arg < '0' || *arg > '9' || *end || errno || x > limit)
-        return limit == INT_MAX ? "a whole number of at most 2147483647" : "a whole number";
+    if (*arg < '0' || *arg > '9' || *end || errno || x > strtoul(largest, NULL, 10))
+        return largest;
     *(size_t *)field = x;
     return NULL;
 }
 
+#define WHOLE "a whole number from 0 to "
+
 static const char *set_count(void *field, const char *arg)
 {
-    return set_count_below(field, arg, LONG_MAX); /* JSON's integers are signed */
+    return set_whole(field, arg, "2147483647") ? WHOLE "2147483647" : NULL;
 }
 
-static const char *set_threads(void *field, const char *arg)
+/* As the seed statement takes them. */
+static const char *set_seed(void *field, const char *arg)
 {
-    return set_count_below(field, arg, INT_MAX);
+    return set_whole(field, arg, "4294967295") ? WHOLE "4294967295" : NULL;
 }
 
 static const char *set_choice(void *field, const char *arg, const char *choices)
@@ -131,14 +134,14 @@ static const option_row options[] = {
     { "at", "init|FILE", CHECK | EVAL | GRAD, set_text, offsetof(cmd, at),
       "params: as the model initialises them (default), or from a\n"
       "file of lines NAME = [..] as eval prints them" },
-    { "seed", "S", CHECK | EVAL | GRAD, set_count, offsetof(cmd, seed),
+    { "seed", "S", CHECK | EVAL | GRAD, set_seed, offsetof(cmd, seed),
       "of initialisers, generators, splits, samples and random points;\n"
       "default: the model's own" },
     { "rows", ROWS_CHOICES, CHECK | EVAL | GRAD, set_rows, offsetof(cmd, rows),
       "which rows of a split table; default: train" },
     { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
       "check K elements of each tensor, chosen at random; 0: all (default)" },
-    { "threads", "T", CHECK, set_threads, offsetof(cmd, threads),
+    { "threads", "T", CHECK, set_count, offsetof(cmd, threads),
       "0: as many as OpenMP gives (default); results do not depend on it" },
     { "max-failures", "M", CHECK, set_count, offsetof(cmd, max_failures),
       "stop once M elements are wrong; 0: never (default)" },
@@ -160,7 +163,8 @@ enum { N_OPTIONS = sizeof options / sizeof *options };
 
 static const char exit_text[] =
     "Exit status:\n"
-    "  0  nothing is wrong, and something was really tested\n"
+    "  0  nothing is wrong, and in every tensor something was really tested;\n"
+    "     a kink with its value between both slopes counts as tested\n"
     "  1  something is wrong: an element, or a refuted claim\n"
     "  2  trouble: usage, input, memory, output that cannot be written\n"
     "  3  nothing is wrong, but a tensor or a claim was not really tested\n";
@@ -249,11 +253,49 @@ static void use_one_blas_thread(void)
     }
 }
 
-static int usage(const cmd *o, const char *text, const char *arg)
+/* --json counts wherever it stands, even where it is not allowed: programs read what comes out. */
+static int asks_for_json(char **argv)
 {
-    int status = cmd_failf(o, GSL_EINVAL, "%s: %s%.200s", o->verb->name, text, arg);
-    fprintf(stderr, "Try 'gradproof %s --help'.\n", o->verb->name);
+    for (; *argv && strcmp(*argv, "--"); argv++)
+        if (!strcmp(*argv, "--json"))
+            return 1;
+    return 0;
+}
+
+int cmd_usage(const cmd *o, const char *text, const char *arg)
+{
+    int status = cmd_failf(o, GSL_EINVAL, "%s%s%s%.200s", o->verb ? o->verb->name : "",
+                           o->verb ? ": " : "", text, arg);
+    fprintf(stderr, "Try 'gradproof %s%s--help'.\n", o->verb ? o->verb->name : "",
+            o->verb ? " " : "");
     return status;
+}
+
+/* What getopt_long did not like about an option. */
+static void explain(const struct option *longs, const char *arg, char *buf, size_t size)
+{
+    size_t length = strcspn(arg, "="), n = 0;
+    char list[200] = "";
+    if (strncmp(arg, "--", 2)) {
+        snprintf(buf, size, "unknown option ");
+        return;
+    }
+    for (const struct option *l = longs; l->name; l++) {
+        if (strncmp(l->name, arg + 2, length - 2))
+            continue;
+        size_t used = strlen(list);
+        snprintf(list + used, sizeof list - used, "%s--%s", n++ ? ", " : "", l->name);
+        if (strlen(l->name) == length - 2) {
+            n = 1;
+            break;
+        }
+    }
+    if (n == 0)
+        snprintf(buf, size, "unknown option ");
+    else if (n == 1)
+        snprintf(buf, size, "this option takes no value: ");
+    else
+        snprintf(buf, size, "ambiguous option (%s): ", list);
 }
 
 static int run_verb(cmd *o, int argc, char **argv)
@@ -265,7 +307,7 @@ static int run_verb(cmd *o, int argc, char **argv)
         if (options[i].verbs & bit)
             longs[n++] = (struct option){ options[i].name, options[i].arg != NULL, &row, i };
     /* Errors are kept until all options are read, so that --json is known wherever it stands. */
-    char complaint[128] = "";
+    char complaint[256] = "";
     const char *about = "";
     opterr = 0;
     while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
@@ -279,33 +321,33 @@ static int run_verb(cmd *o, int argc, char **argv)
                 about = optarg;
             }
         } else if (!*complaint) {
-            snprintf(complaint, sizeof complaint, "%s ",
-                     c == ':' ? "a value is missing after"
-                              : "unknown, ambiguous or wrongly used option");
             about = argv[optind - 1];
+            if (c == ':')
+                snprintf(complaint, sizeof complaint, "a value is missing after ");
+            else
+                explain(longs, about, complaint, sizeof complaint);
         }
     }
     o->args = argv + optind;
     o->n_args = argc - optind;
+    o->json |= *complaint && asks_for_json(argv);
     if (*complaint)
-        return usage(o, complaint, about);
+        return cmd_usage(o, complaint, about);
     if (o->help) {
         print_verb_help(o->verb);
         return 0;
     }
     if (o->n_args < o->verb->min_args)
-        return usage(o, "missing argument ", o->verb->args);
+        return cmd_usage(o, "missing argument ", o->verb->args);
     if (o->n_args > o->verb->max_args)
-        return usage(o, "one argument too many: ", o->args[o->verb->max_args]);
+        return cmd_usage(o, "one argument too many: ", o->args[o->verb->max_args]);
     return o->verb->run(o);
 }
 
 static int run(int argc, char **argv)
 {
-    if (argc < 2) {
-        fputs("gradproof: no verb given\nTry 'gradproof --help'.\n", stderr);
-        return GPF_OUTCOME_TROUBLE;
-    }
+    if (argc < 2)
+        return cmd_usage(&(cmd){ 0 }, "no verb given", "");
     if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h")) {
         print_help();
         return 0;
@@ -324,11 +366,13 @@ static int run(int argc, char **argv)
         free(o.wrt);
         return status;
     }
-    fprintf(stderr, "gradproof: '%s' is no verb; there are", argv[1]);
+    char text[300];
+    int used = snprintf(text, sizeof text, "'%.100s' is no verb; there are", argv[1]);
     for (int i = 0; i < N_VERBS; i++)
-        fprintf(stderr, "%s %s", i ? "," : "", verbs[i].name);
-    fprintf(stderr, "\nTry 'gradproof --help'.\n");
-    return GPF_OUTCOME_TROUBLE;
+        used +=
+            snprintf(text + used, sizeof text - (size_t)used, "%s %s", i ? "," : "", verbs[i].name);
+    return cmd_usage(&(cmd){ .json = asks_for_json(argv) }, text,
+                     *argv[1] == '-' ? "; options stand behind it" : "");
 }
 
 int main(int argc, char **argv)

@@ -177,7 +177,7 @@ typedef struct gpf_claim_use {
 typedef struct gpf_claim_result {
     gpf_claim_verdict verdict;
     size_t points;          /* generic points compared */
-    size_t N;               /* batch size at the worst one */
+    size_t N;               /* batch size at the worst one; 0: the graph has none */
     int holds_here;         /* refuted: 1 if both sides agree at the model's own point */
     size_t element;         /* the worst element, row-major */
     gpf_shape shape;        /* of the sides at that point */

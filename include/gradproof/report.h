@@ -24,6 +24,7 @@ typedef struct gpf_report_options {
     int quiet;             /* only the closing line */
     size_t max_rows;       /* of elements per verdict in the text; 0: 20. --all ignores it */
     const char *model;     /* name to show; may be NULL */
+    const char *output;    /* name of y to show; NULL: its label in the graph */
     const char *const *notes; /* lines shown under the heading, ended by NULL; may be NULL */
     const gpf_report_claim *claims;
     size_t n_claims;

@@ -52,7 +52,8 @@ typedef struct gpf_diag {
     int line, column; /* 1-based place in the text; 0 where there is no text */
     int width;        /* number of characters from column that are meant */
     char file[128];   /* name as the caller gave it; "" where there is no file */
-    char source[256]; /* the offending line, for a caret under it */
+    int caret;        /* 1-based place of column in source: of a long line only a part is there */
+    char source[256]; /* the offending line, for a caret under it; "..." where it is cut */
     char text[512];   /* one line: what was given, what was expected; shapes and names included */
 } gpf_diag;
 

@@ -157,7 +157,7 @@ static int check_use(gpf_graph *g, const gpf_claim_use *use, const gpf_point *p,
 static int compare(sides *s, const gpf_point *p, gpf_claim_result *result, bool *nonzero)
 {
     if (gpf_plan_run(s->plan, s->ws, p) || gpf__plan_noise(s->plan, s->ws, s->noise))
-        return -1;
+        return -1; /* generic points bind every leaf: only memory can be missing */
     const double *l = gpf_workspace_output(s->ws, 0), *r = gpf_workspace_output(s->ws, 1);
     const size_t nl = gpf_plan_output_size(s->plan, 0), nr = gpf_plan_output_size(s->plan, 1);
     if (!all_finite(l, nl) || !all_finite(r, nr) || apart(s, result) < 0)
@@ -188,15 +188,30 @@ static int compare_everywhere(gpf_graph *g, sides s[2], const gpf_claim_use *use
 }
 
 /* Do both sides agree at the model's own point? */
-static int agree_here(const gpf_graph *g, gpf_node left, gpf_node right, const gpf_point *like)
+static int compare_here(const gpf_graph *g, gpf_node left, gpf_node right, const gpf_point *like,
+                        int *agree)
 {
     sides own = { .N = like->N };
-    double off = -1;
-    if (!make_sides(g, left, right, like->N, &own) && !gpf_plan_run(own.plan, own.ws, like) &&
-        !gpf__plan_noise(own.plan, own.ws, own.noise))
-        off = apart(&own, NULL);
+    int status = make_sides(g, left, right, like->N, &own);
+    if (status == GSL_SUCCESS)
+        status = gpf_plan_run(own.plan, own.ws, like);
+    if (status == GSL_SUCCESS)
+        status = gpf__plan_noise(own.plan, own.ws, own.noise);
+    if (status == GSL_SUCCESS) {
+        const double off = apart(&own, NULL);
+        *agree = off >= 0 && off <= HOLDS;
+    }
     free_sides(&own);
-    return off >= 0 && off <= HOLDS;
+    return status == GPF_EUNBOUND ? GSL_SUCCESS : status; /* the claim does not need values */
+}
+
+static bool has_batch(const gpf_graph *g)
+{
+    for (size_t i = 0; i < g->n_data; i++)
+        for (int a = 0; a < gpf_node_shape(g, g->data[i]).rank; a++)
+            if (gpf_node_shape(g, g->data[i]).dim[a] == GPF_N)
+                return true;
+    return false;
 }
 
 static void judge(gpf_claim_result *result, bool same, bool nonzero)
@@ -248,18 +263,18 @@ int gpf_claim_run(gpf_graph *g, gpf_node left, gpf_node right, const gpf_claim_u
                     gpf_shape_text(ls, a, sizeof a), gpf_shape_text(rs, b, sizeof b));
         return GSL_SUCCESS;
     }
-    const size_t N = gpf__unlike_batch(g, 0);
+    const size_t N = has_batch(g) ? gpf__unlike_batch(g, 0) : 0;
     sides s[2] = { { .N = 0 }, { .N = 0 } };
     int status = make_sides(g, left, right, N, &s[0]);
     if (status == GSL_SUCCESS)
-        status = make_sides(g, left, right, gpf__unlike_batch(g, N), &s[1]);
+        status = make_sides(g, left, right, N ? gpf__unlike_batch(g, N) : 0, &s[1]);
     bool nonzero = false;
     if (status == GSL_SUCCESS)
         status = compare_everywhere(g, s, uses, n_uses, like, seed, result, &nonzero);
     if (status == GSL_SUCCESS) {
         judge(result, left == right, nonzero);
         if (result->verdict == GPF_REFUTED && like)
-            result->holds_here = agree_here(g, left, right, like);
+            status = compare_here(g, left, right, like, &result->holds_here);
     }
     free_sides(&s[0]);
     free_sides(&s[1]);

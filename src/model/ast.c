@@ -131,8 +131,8 @@ gpf__ast *gpf__ast_end_row(gpf__parser *p, gpf__ast *matrix, gpf__place at)
     if (matrix->rows == 0)
         matrix->cols = n;
     if (n != matrix->cols && !matrix->bad) {
-        gpf__report(p->source, at, GPF_ESHAPE, "row %zu has %zu elements but row 1 has %zu",
-                    matrix->rows + 1, n, matrix->cols);
+        gpf__report(p->source, at, GPF_ESHAPE, "row %zu has %zu element%s but row 1 has %zu",
+                    matrix->rows + 1, n, n == 1 ? "" : "s", matrix->cols);
         matrix->bad = true;
     }
     matrix->rows++;

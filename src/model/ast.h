@@ -42,10 +42,11 @@ int gpf__characters(const char *s, size_t n);
  * or was cut off by a full buffer, becomes '?'. */
 void gpf__clean(char *s);
 
-/* Reads a regular file, or stdin for "-", of at most max bytes into memory from malloc. Returns 0
- * or a code with the reason in why. */
-int gpf__read_file(const char *path, size_t max, char **text, size_t *length, char *why,
-                   size_t why_size);
+/* Reads a regular file, or stdin for "-", of at most max bytes into memory from malloc; with
+ * streams also pipes, terminals and the like until they end. Returns 0 or a code with the reason in
+ * why. */
+int gpf__read_file(const char *path, bool streams, size_t max, char **text, size_t *length,
+                   char *why, size_t why_size);
 
 /* The best "did you mean": offer candidates one by one, then ask. */
 typedef struct gpf__suggestion {

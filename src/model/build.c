@@ -14,15 +14,32 @@ bool gpf__fits(gpf_shape shape, size_t rows, size_t cols)
     return gpf_shape_size(shape, rows) == rows * cols;
 }
 
+/* data x[3] = 1 */
+static int fill(gpf_model *m, const gpf__statement *s, gpf_shape shape, gpf__values *v)
+{
+    const size_t n = gpf_shape_size(shape, 0), cols = (size_t)shape.dim[shape.rank - 1];
+    const double number = *v->v;
+    if (!n) /* too many: gpf_data says so */
+        return GSL_SUCCESS;
+    v->rows = n / cols;
+    v->cols = cols;
+    const int status = gpf__reserve(m, s->at, "table", v->rows, v->cols, &v->v);
+    for (size_t i = 0; !status && i < n; i++)
+        v->v[i] = number;
+    return status;
+}
+
 /* Declared sizes against those of the table; without any, the table's own. */
-static int data_shape(gpf_model *m, const gpf__statement *s, const gpf__values *v, gpf_shape *shape)
+static int data_shape(gpf_model *m, const gpf__statement *s, gpf__values *v, gpf_shape *shape)
 {
     if (!s->dims) {
-        const bool number = s->right->kind == GPF__NUMBER;
-        *shape = number ? gpf_shape0()
-                        : gpf_shape2(v->samples ? GPF_N : (ptrdiff_t)v->rows, (ptrdiff_t)v->cols);
+        *shape = v->number
+                     ? gpf_shape0()
+                     : gpf_shape2(v->samples ? GPF_N : (ptrdiff_t)v->rows, (ptrdiff_t)v->cols);
         return GSL_SUCCESS;
     }
+    if (v->number && shape->rank && shape->dim[0] != GPF_N)
+        return fill(m, s, *shape, v);
     if (gpf__fits(*shape, v->rows, v->cols))
         return GSL_SUCCESS;
     char text[64];
@@ -154,7 +171,8 @@ static int layer_options(gpf_model *m, const gpf__ast *first, options *l)
     }
     if (l->activation && l->activation->kind != GPF__NAME)
         return gpf__report(&m->source, l->activation->whole, GPF_ESYNTAX,
-                           "expected the name of an activation, such as relu");
+                           "expected the name of an activation, such as relu; one with "
+                           "parameters stands alone: z = dense(X, 5), h = leaky_relu(z, 0.2)");
     if (l->init && l->init->kind != GPF__NAME && l->init->kind != GPF__CALL)
         return gpf__report(&m->source, l->init->whole, GPF_ESYNTAX,
                            "expected an initialiser, such as he or normal(0, 0.1)");
@@ -298,7 +316,7 @@ static void split(gpf_model *m, const gpf__statement *s)
         gpf__report(&m->source, s->at, GPF_ESYNTAX,
                     "split comes too late: %s was read before this line", m->samples_name);
     else
-        m->split = fraction;
+        m->split = fraction, m->split_at = s->at;
 }
 
 void gpf__build(gpf_model *m, const gpf__statement *statements)
@@ -312,4 +330,6 @@ void gpf__build(gpf_model *m, const gpf__statement *statements)
         m->n_current = 0;
         build[s->kind](m, s);
     }
+    if (m->split > 0 && !m->n_samples && !m->source.n_why)
+        gpf__report(&m->source, m->split_at, GPF_EDATA, "split: no data has N rows to hold out");
 }

@@ -106,6 +106,10 @@ static int uniform(context *c, const gpf__ast *a, gpf__values *out)
                        { .name = "lo", .value = 0, .optional = true },
                        { .name = "hi", .value = 1, .optional = true } };
     int status = read_arguments(c, a, a->first, arg, 4);
+    if (!status && arg[2].value > arg[3].value)
+        status = gpf__report(&c->m->source, a->at, GPF_EDATA,
+                             "uniform: lo = %.10g is larger than hi = %.10g", arg[2].value,
+                             arg[3].value);
     if (!status)
         status = make(c, a->at, (size_t)arg[0].value, (size_t)arg[1].value, true, out);
     if (!status)
@@ -140,6 +144,10 @@ static int spirals(context *c, const gpf__ast *a, gpf__values *out)
                        { .name = "noise", .value = 0.2, .optional = true } };
     int status = read_arguments(c, a, a->first, arg, 3);
     const size_t n = (size_t)arg[0].value, classes = (size_t)arg[1].value;
+    if (!status && arg[2].value < 0)
+        status =
+            gpf__report(&c->m->source, a->at, GPF_EDATA,
+                        "spirals: the noise is a standard deviation, so not %.10g", arg[2].value);
     if (!status)
         status = make(c, a->at, n * classes, 2, true, out);
     if (!status)
@@ -420,6 +428,7 @@ static int combine(context *c, const gpf__ast *a, double (*f)(double, double), g
         return gpf__report(&c->m->source, a->at, GPF_ESHAPE, "%s of tables: %zux%zu and %zux%zu",
                            a->text, x.rows, x.cols, y.rows, y.cols);
     *out = x_one ? y : x;
+    out->number = x.number && y.number;
     out->samples = x.samples || y.samples;
     out->n_classes = 0;
     for (size_t i = 0; i < out->rows * out->cols; i++) {
@@ -479,9 +488,11 @@ static int other(context *c, const gpf__ast *a, gpf__values *out)
     status = gpf__number(c->m, a, "data", &value);
     if (!status)
         status = make(c, a->at, 1, 1, false, out);
-    if (!status)
-        *out->v = value;
-    return status;
+    if (status)
+        return status;
+    *out->v = value;
+    out->number = true;
+    return GSL_SUCCESS;
 }
 
 static int eval(context *c, const gpf__ast *a, gpf__values *out)

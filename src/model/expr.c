@@ -3,6 +3,7 @@
 #include "model/model.h"
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum { MAX_USES = 1024 };
@@ -114,9 +115,14 @@ int gpf__number(gpf_model *m, const gpf__ast *a, const char *what, double *value
     const gpf_node n = gpf__expr(m, a);
     if (n == GPF_POISON)
         return GPF_EDATA;
-    if (gpf_node_shape(m->g, n).rank == 0 && gpf_node_is_const(m->g, n, value) && isfinite(*value))
-        return GSL_SUCCESS;
     char text[64];
+    if (gpf_node_shape(m->g, n).rank == 0 && gpf_node_is_const(m->g, n, value))
+        return isfinite(*value) ? GSL_SUCCESS
+                                : gpf__report(&m->source, a->whole, GPF_EDATA,
+                                              "%s: expected a finite number, not %s", what,
+                                              isnan(*value) ? "nan"
+                                              : *value > 0  ? "inf"
+                                                            : "-inf");
     return gpf__report(&m->source, a->whole, GPF_EDATA,
                        "%s: expected a number that is known here, not an expression of shape %s",
                        what, shape_text(m, n, text, sizeof text));
@@ -162,7 +168,7 @@ int gpf__shape(gpf_model *m, const gpf__ast *first, bool allow_n, gpf_shape *sha
                                    "N, the number of samples, can only be the first size of data");
             *d = GPF_N;
         } else {
-            const int status = gpf__integer(m, a, "size", 1, PTRDIFF_MAX >> 12, d);
+            const int status = gpf__integer(m, a, "size", 1, INT32_MAX, d);
             if (status)
                 return status;
         }
@@ -426,6 +432,9 @@ static gpf_node plain_call(gpf_model *m, const gpf__ast *a)
     gpf_attr attr = gpf_attr_default(f.params);
     if (poison || set_params(m, &f, c, x[0], &attr))
         return GPF_POISON;
+    if (!strcmp(f.name, "clip") && attr.p[0] > attr.p[1])
+        return report(m, a->at, GPF_EDATA, "clip: lo = %.10g is larger than hi = %.10g", attr.p[0],
+                      attr.p[1]);
     const gpf_node y = call_function(m, &f, a->at, x, (int)n_x, &attr);
     if (y != GPF_POISON)
         note_loss(m, &f, &attr, x[0]);
@@ -455,6 +464,48 @@ static gpf_node use(gpf_model *m, const gpf__ast *a, gpf_claim_use u)
     return add_use(m, m->n_uses - 1, a->at) ? u.grad : GPF_POISON;
 }
 
+static bool is_leaf(const gpf_model *m, gpf_node n)
+{
+    return gpf_node_is_param(m->g, n) || gpf_node_is_data(m->g, n);
+}
+
+/* Is x among what f is computed from? -1: no memory. Inputs are older than what is made of them. */
+static int is_built_from(const gpf_model *m, gpf_node f, gpf_node x)
+{
+    if (x >= f)
+        return x == f;
+    bool *on_path = calloc((size_t)(f - x) + 1, sizeof *on_path);
+    if (!on_path)
+        return -1;
+    on_path[0] = true;
+    for (gpf_node n = x + 1; n <= f; n++) {
+        int n_x = 0;
+        const gpf_node *input = gpf_node_inputs(m->g, n, &n_x);
+        for (int i = 0; i < n_x; i++)
+            on_path[n - x] |= input[i] >= x && on_path[input[i] - x];
+    }
+    const bool found = on_path[f - x];
+    free(on_path);
+    return found;
+}
+
+/* Where f does not depend on x: zeros, unless asking for them must be a slip. */
+static gpf_node no_dependence(gpf_model *m, const gpf__ast *a, gpf_node f, gpf_node x)
+{
+    /* gradients are simplified, so that a node they are made of may have vanished */
+    const int built = is_leaf(m, x) || m->n_current ? 1 : is_built_from(m, f, x);
+    char label[64], of[64];
+    if (built < 0) {
+        gpf__report_nomem(&m->source);
+        return GPF_POISON;
+    }
+    if (!built)
+        return report(m, a->last->whole, GPF_ENOGRAD, "grad: %s was not built from %s",
+                      gpf_node_label(m->g, f, label, sizeof label),
+                      gpf_node_label(m->g, x, of, sizeof of));
+    return result(m, a->at, gpf_broadcast(m->g, gpf_const(m->g, 0), gpf_node_shape(m->g, x)));
+}
+
 static gpf_node grad(gpf_model *m, const gpf__ast *a)
 {
     gpf_node f, x, d;
@@ -469,11 +520,17 @@ static gpf_node grad(gpf_model *m, const gpf__ast *a)
                       gpf_node_label(m->g, f, label, sizeof label),
                       gpf_shape_text(s, text, sizeof text));
     }
+    int n_x = 0;
+    gpf_node_inputs(m->g, x, &n_x);
+    if (!n_x && !is_leaf(m, x))
+        return report(m, a->last->whole, GPF_ENOGRAD,
+                      "grad: a constant has no gradient; the second argument is a param, data or "
+                      "what is computed from them");
     gpf_grad(m->g, f, &x, 1, &d);
     if (gpf__report_graph(m, a->at))
         return GPF_POISON;
-    if (d == GPF_NONE) /* f does not depend on x: zeros of x's shape */
-        d = result(m, a->at, gpf_broadcast(m->g, gpf_const(m->g, 0), gpf_node_shape(m->g, x)));
+    if (d == GPF_NONE)
+        d = no_dependence(m, a, f, x);
     return d == GPF_POISON ? d : use(m, a, (gpf_claim_use){ f, x, d, 0 });
 }
 
@@ -547,20 +604,18 @@ static gpf_node unknown_function(gpf_model *m, const gpf__ast *a, size_t given)
     gpf__suggestion similar = { .wanted = a->text };
     char hint[100], counts[100] = "";
     function f;
-    int last = 0;
-    for (size_t i = 0; function_at(i, &f); i++) {
+    for (size_t i = 0; function_at(i, &f); i++)
         gpf__suggest(&similar, f.name);
-        if (!strcmp(f.name, a->text) && f.arity > 0 && f.arity != last) {
-            gpf__append(counts, sizeof counts, "%s%d", *counts ? " or " : "", f.arity);
-            last = f.arity;
+    for (int n = 1; n <= 3; n++)
+        if (find_function(a->text, n, &f) && f.arity == n) {
+            gpf__append(counts, sizeof counts, "%s%d", *counts ? " or " : "", n);
         }
-    }
     if (find_function(a->text, GPF_VARIADIC, &f) && f.params && f.params->kind == GPF_RANGE)
         return report(m, a->at, GPF_ESYNTAX, "%s cannot be called; parts of x are x[1:3, :]",
                       a->text);
     if (*counts)
-        return report(m, a->at, GPF_ESYNTAX, "%s takes %s tensors, %zu arguments are given",
-                      a->text, counts, given);
+        return report(m, a->at, GPF_ESYNTAX, "%s takes %s tensor%s, %zu argument%s given", a->text,
+                      counts, strcmp(counts, "1") ? "s" : "", given, given == 1 ? " is" : "s are");
     if (find_function(a->text, GPF_VARIADIC, &f))
         return report(m, a->at, GPF_ESYNTAX, "%s takes at least one tensor", a->text);
     for (size_t i = 0; i < sizeof of_data / sizeof *of_data; i++)

@@ -73,6 +73,16 @@ static double draw_lecun_uniform(gsl_rng *rng, fan f, const double *arg)
     return centred(rng, sqrt(3 / f.in));
 }
 
+static const char *normal_wrong(const double *arg)
+{
+    return arg[1] < 0 ? "the standard deviation is not negative" : NULL;
+}
+
+static const char *uniform_wrong(const double *arg)
+{
+    return arg[0] > arg[1] ? "the first number is the lower bound, the second the upper" : NULL;
+}
+
 enum { MAX_ARGS = 2 };
 
 static const struct initialiser {
@@ -80,19 +90,20 @@ static const struct initialiser {
     size_t min_args, max_args;
     double arg[MAX_ARGS]; /* those that are not given */
     double (*draw)(gsl_rng *rng, fan f, const double *arg);
-    const char *suits; /* activations it is the default for */
+    const char *suits;                       /* activations it is the default for */
+    const char *(*wrong)(const double *arg); /* what is, or NULL; NULL: nothing can be */
 } initialisers[] = {
-    { "zeros", 0, 0, { 0 }, draw_constant, "" },
-    { "ones", 0, 0, { 1 }, draw_constant, "" },
-    { "constant", 1, 1, { 0 }, draw_constant, "" },
-    { "normal", 0, 2, { 0, 1 }, draw_normal, "" },
-    { "uniform", 0, 2, { 0, 1 }, draw_uniform, "" },
-    { "he", 0, 0, { 0 }, draw_he, " relu leaky_relu prelu elu swish gelu mish softplus " },
-    { "he_uniform", 0, 0, { 0 }, draw_he_uniform, "" },
-    { "glorot", 0, 0, { 0 }, draw_glorot, "" },
-    { "glorot_uniform", 0, 0, { 0 }, draw_glorot_uniform, "" },
-    { "lecun", 0, 0, { 0 }, draw_lecun, " selu " },
-    { "lecun_uniform", 0, 0, { 0 }, draw_lecun_uniform, "" },
+    { "zeros", 0, 0, { 0 }, draw_constant, "", NULL },
+    { "ones", 0, 0, { 1 }, draw_constant, "", NULL },
+    { "constant", 1, 1, { 0 }, draw_constant, "", NULL },
+    { "normal", 0, 2, { 0, 1 }, draw_normal, "", normal_wrong },
+    { "uniform", 0, 2, { 0, 1 }, draw_uniform, "", uniform_wrong },
+    { "he", 0, 0, { 0 }, draw_he, " relu leaky_relu prelu elu swish gelu mish softplus ", NULL },
+    { "he_uniform", 0, 0, { 0 }, draw_he_uniform, "", NULL },
+    { "glorot", 0, 0, { 0 }, draw_glorot, "", NULL },
+    { "glorot_uniform", 0, 0, { 0 }, draw_glorot_uniform, "", NULL },
+    { "lecun", 0, 0, { 0 }, draw_lecun, " selu ", NULL },
+    { "lecun_uniform", 0, 0, { 0 }, draw_lecun_uniform, "", NULL },
 };
 enum { N_INITIALISERS = sizeof initialisers / sizeof *initialisers };
 
@@ -154,6 +165,10 @@ int gpf__initialise(gpf_model *m, const gpf__ast *call, const char *name, gpf_sh
         if (status)
             return status;
     }
+    const char *wrong = row->wrong ? row->wrong(arg) : NULL;
+    if (wrong)
+        return gpf__report(&m->source, call->at, GPF_EDATA, "%s(%.10g, %.10g): %s", row->name,
+                           arg[0], arg[1], wrong);
     gsl_rng *rng;
     const int status = gpf__stream(m, name, &rng);
     if (status)

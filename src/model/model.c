@@ -260,7 +260,8 @@ gpf_model *gpf_model_read(const char *path, const gpf_model_options *options, gp
 {
     char *text = NULL, reason[100];
     size_t length = 0, count;
-    const int status = gpf__read_file(path, GPF__MAX_TEXT, &text, &length, reason, sizeof reason);
+    const int status =
+        gpf__read_file(path, true, GPF__MAX_TEXT, &text, &length, reason, sizeof reason);
     if (status) {
         gpf__source source = { .name = path, .why = why, .max_why = why ? max_why : 0 };
         gpf__report(&source, (gpf__place){ 0, 0, 0 }, status, "%s", reason);
@@ -318,19 +319,27 @@ const char *gpf_model_name(const gpf_model *m, size_t i)
 
 gpf_node gpf_model_output(const gpf_model *m)
 {
+    gpf_node constant = GPF_NONE;
     const gpf_node loss = gpf_model_find(m, "loss");
     if (loss != GPF_NONE)
         return loss;
     for (size_t i = m->n_names; i-- > 0;) {
         const gpf_node n = gpf_model_find(m, m->name[i]);
         const gpf_shape s = gpf_node_shape(m->g, n);
+        const bool leaf = gpf_node_is_param(m->g, n) || gpf_node_is_data(m->g, n);
         int n_x;
         gpf_node_inputs(m->g, n, &n_x);
-        /* a leaf is no assignment; N elements are one only by chance */
-        if (n_x > 0 && gpf_shape_size(s, 1) == 1 && gpf_shape_size(s, 2) == 1)
+        /* a data or param statement names the leaf itself, z = x gives it a second name; N elements
+         * are one only by chance */
+        if (gpf_shape_size(s, 1) != 1 || gpf_shape_size(s, 2) != 1 ||
+            (leaf && !strcmp(gpf_node_name(m->g, n), m->name[i])))
+            continue;
+        if (n_x > 0 || leaf)
             return n;
+        if (constant == GPF_NONE) /* H = 64 is rarely what is meant */
+            constant = n;
     }
-    return GPF_NONE;
+    return constant;
 }
 
 size_t gpf_model_n_claims(const gpf_model *m)
@@ -352,16 +361,14 @@ const char *gpf_model_note(const gpf_model *m, size_t i)
 static void read_param(gpf_model *m, const gpf__statement *s)
 {
     gpf__source *src = &m->source;
-    const gpf__symbol *symbol = s->name ? gpf__symbol_find(m, s->name) : NULL;
+    gpf__symbol *symbol = s->name ? gpf__symbol_find(m, s->name) : NULL;
     if (s->kind != GPF__ASSIGN) {
         gpf__report(src, s->at, GPF_ESYNTAX, "expected lines like W = [1 2; 3 4] and nothing else");
         return;
     }
     if (!s->right)
         return;
-    /* z = W gives W a second name, under which it is not listed */
-    if (!symbol || !symbol->assigned || !gpf_node_is_param(m->g, symbol->node) ||
-        strcmp(gpf_node_name(m->g, symbol->node), s->name)) {
+    if (!symbol || !symbol->assigned) {
         gpf__suggestion similar = { .wanted = s->name };
         char hint[100];
         for (size_t i = 0; i < m->n_names; i++)
@@ -371,22 +378,34 @@ static void read_param(gpf_model *m, const gpf__statement *s)
                     gpf__suggestion_text(&similar, hint, sizeof hint));
         return;
     }
+    /* What eval prints beside params: data, assigned nodes, and z = W, W's second name. */
+    if (!gpf_node_is_param(m->g, symbol->node) ||
+        strcmp(gpf_node_name(m->g, symbol->node), s->name))
+        return;
+    if (symbol->given) {
+        gpf__report(src, s->at, GPF_ENAME, "param %s is given twice", s->name);
+        return;
+    }
+    symbol->given = true;
     const gpf_shape shape = gpf_node_shape(m->g, symbol->node);
     const bool matrix = s->right->kind == GPF__MATRIX;
     if (s->right->bad)
         return;
-    const size_t rows = matrix ? s->right->rows : 1, cols = matrix ? s->right->cols : 1;
+    const size_t n = gpf_shape_size(shape, 0);
     char text[64];
-    if (!gpf__fits(shape, rows, cols)) {
+    if (matrix && !gpf__fits(shape, s->right->rows, s->right->cols)) {
         gpf__report(src, s->right->whole, GPF_ESHAPE, "param %s is %s but its values are %zux%zu",
-                    s->name, gpf_shape_text(shape, text, sizeof text), rows, cols);
+                    s->name, gpf_shape_text(shape, text, sizeof text), s->right->rows,
+                    s->right->cols);
         return;
     }
     double *to = gpf_point_params(m->point)->data + gpf_param_offset(m->g, symbol->node);
+    double number;
     if (matrix)
         gpf__literal(m, s->right, to);
-    else
-        gpf__number(m, s->right, s->name, to);
+    else if (!gpf__number(m, s->right, s->name, &number))
+        for (size_t i = 0; i < n; i++) /* as in the model: a number fills all of it */
+            to[i] = number;
 }
 
 int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
@@ -396,13 +415,15 @@ int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
     gpf_diag first = { 0 };
     const char *name = m->source.name;
     m->source = (gpf__source){ .name = path, .why = &first, .max_why = 1 };
-    int status = gpf__read_file(path, GPF__MAX_TEXT, &text, &length, reason, sizeof reason);
+    int status = gpf__read_file(path, true, GPF__MAX_TEXT, &text, &length, reason, sizeof reason);
     if (status)
         gpf__report(&m->source, (gpf__place){ 0, 0, 0 }, status, "%s", reason);
     m->source.text = text;
     m->source.length = length;
     gpf__arena tree = { NULL };
     gpf__statement *s = NULL;
+    for (size_t i = 0; i < m->n_symbols; i++)
+        m->symbol[i]->given = false;
     if (!status)
         gpf__ast_parse(&m->source, &tree, &s);
     for (; s && m->source.status == GSL_SUCCESS; s = s->next)

@@ -14,6 +14,7 @@ typedef struct gpf__values {
     size_t rows, cols;
     double *v;        /* row-major */
     bool samples;     /* its rows are the N samples of the model */
+    bool number;      /* a number, not a table of one: fills whatever it is given to */
     size_t n_classes; /* labels 0 .. n_classes-1; 0: not known to be labels */
 } gpf__values;
 
@@ -22,6 +23,7 @@ typedef struct gpf__symbol {
     uint64_t hash;
     gpf_node node; /* GPF_POISON: something is wrong with it and that has been said */
     bool assigned; /* by the text, at place */
+    bool given;    /* by the file of params that is being read */
     gpf__place at;
     gpf__values table;  /* of a data leaf, all rows of it; v = NULL otherwise */
     const size_t *uses; /* gradients its value is made of: indices into the model's uses */
@@ -47,7 +49,8 @@ struct gpf_model {
     gpf_model_options options;
     unsigned long seed;
     bool seed_used;
-    double split;     /* fraction held out; 0: none */
+    double split; /* fraction held out; 0: none */
+    gpf__place split_at;
     size_t n_samples; /* rows of every table of samples, before the split; 0: none yet */
     const char *samples_name;
     gpf_node samples_node;

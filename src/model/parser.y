@@ -253,7 +253,8 @@ static void yyerror(const gpf__place *at, gpf__scanner scanner, gpf__parser *p, 
 {
     (void)scanner;
     (void)message; /* bison has only one to give: its stack is full */
-    gpf__parser_leave(p, gpf__report(p->source, *at, GPF_ELIMIT, "nested too deep"));
+    gpf__parser_leave(p, gpf__report(p->source, *at, GPF_ELIMIT,
+                                     "nested too deep (more than %d levels)", GPF__MAX_DEPTH));
 }
 
 /* "an operator, ')' or the end of the line": whole classes of tokens get one word. Each class is
@@ -263,8 +264,9 @@ static void expected(const yypcontext_t *ctx, char *buf, size_t size)
     static const struct {
         const char *sign, *word, *tokens;
     } class[] = {
+        { "'='", "'='", "'='" }, /* what a statement lacks comes first */
         { "'claim'", "a statement", "'data' 'param' 'claim' 'seed' 'split' a name" },
-        { "'*'", "an operator", "'+' '-' '*' '/' '@' '^' '\\'' '['" },
+        { "'*'", "an operator", "'+' '-' '*' '/' '@' '^' '\\'' '[' '('" },
         { "a string", "an expression", "a name a number a string '(' '[' '+' '-'" },
         { "a number", "a number", "a number '(' '+' '-'" },
     };
@@ -277,7 +279,7 @@ static void expected(const yypcontext_t *ctx, char *buf, size_t size)
     for (int c = 0; c < N_CLASSES; c++) {
         for (int i = 0; i < n; i++)
             present[c] = present[c] || !strcmp(yysymbol_name(kind[i]), class[c].sign);
-        if (c == 3 && present[2])
+        if (c == 4 && present[3])
             present[c] = false; /* an expression may be a number */
         if (present[c])
             word[n_words++] = class[c].word;
@@ -288,7 +290,7 @@ static void expected(const yypcontext_t *ctx, char *buf, size_t size)
         for (int c = 0; c < N_CLASSES; c++)
             covered = covered || (present[c] && strstr(class[c].tokens, name));
         /* at the start of a line there may also be nothing */
-        if (!covered && !(present[0] && kind[i] != YYSYMBOL_YYerror))
+        if (!covered && !(present[1] && kind[i] != YYSYMBOL_YYerror))
             word[n_words++] = name;
     }
     for (int i = 0; i < n_words && i < MAX_WORDS; i++)

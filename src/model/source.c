@@ -31,6 +31,42 @@ void gpf__clean(char *s)
     }
 }
 
+/* Bytes of the first n characters of a line, or of all it has. */
+static size_t bytes_of(const char *line, size_t length, int n)
+{
+    size_t i = 0;
+    for (; i < length; i++)
+        if (((unsigned char)line[i] & 0xc0) != 0x80 && n-- == 0)
+            break;
+    return i;
+}
+
+/* The line, of a long one a window around the column. */
+static void set_source(const char *line, size_t length, gpf_diag *d)
+{
+    enum { SHOWN = 100, BEFORE = 50, DOTS = 3, ROOM = sizeof d->source - 1 - 2 * DOTS };
+    const bool whole = gpf__characters(line, length) <= SHOWN && length < sizeof d->source;
+    const int skipped = whole || d->column <= BEFORE ? 0 : d->column - BEFORE;
+    const size_t from = bytes_of(line, length, skipped);
+    size_t n = length - from;
+    if (!whole) {
+        n = bytes_of(line + from, n, SHOWN - DOTS - (skipped ? DOTS : 0));
+        for (int fewer = SHOWN; n > ROOM; fewer--)
+            n = bytes_of(line + from, n, fewer);
+    }
+    d->caret = d->column - skipped + (skipped ? DOTS : 0);
+    char *to = d->source;
+    if (skipped)
+        memcpy(to, "...", DOTS), to += DOTS;
+    memcpy(to, line + from, n);
+    for (size_t i = 0; i < n; i++)
+        if (!to[i])
+            to[i] = '?';
+    if (from + n < length)
+        memcpy(to + n, "...", DOTS);
+    gpf__clean(d->source);
+}
+
 static void set_place(const gpf__source *s, gpf__place at, gpf_diag *d)
 {
     size_t begin = at.from < s->length ? at.from : s->length, end = begin;
@@ -44,12 +80,7 @@ static void set_place(const gpf__source *s, gpf__place at, gpf_diag *d)
     d->width = gpf__characters(s->text + from, to > from ? to - from : 0);
     if (d->width < 1)
         d->width = 1;
-    const size_t n = end - begin < sizeof d->source - 1 ? end - begin : sizeof d->source - 1;
-    memcpy(d->source, s->text + begin, n);
-    for (size_t i = 0; i < n; i++)
-        if (!d->source[i])
-            d->source[i] = '?';
-    gpf__clean(d->source);
+    set_source(s->text + begin, end - begin, d);
 }
 
 int gpf__report(gpf__source *s, gpf__place at, int status, const char *format, ...)
@@ -121,19 +152,21 @@ static int read_stream(FILE *f, size_t max, char **text, size_t *length, char *w
     return GSL_SUCCESS;
 }
 
-int gpf__read_file(const char *path, size_t max, char **text, size_t *length, char *why,
-                   size_t why_size)
+int gpf__read_file(const char *path, bool streams, size_t max, char **text, size_t *length,
+                   char *why, size_t why_size)
 {
     if (!strcmp(path, "-"))
         return read_stream(stdin, max, text, length, why, why_size);
-    /* Anything but a regular file may block or never end. */
+    /* Anything but a regular file may block or never end: that is for the user to ask for, not for
+     * what a model names. */
     struct stat st;
     if (stat(path, &st)) {
         gpf__format(why, why_size, "%s", errno == ENOENT ? "no such file" : "cannot be read");
         return GPF_EFILE;
     }
-    if (!S_ISREG(st.st_mode)) {
-        gpf__format(why, why_size, "not a regular file");
+    const bool stream = S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode) || S_ISSOCK(st.st_mode);
+    if (!S_ISREG(st.st_mode) && !(streams && stream)) {
+        gpf__format(why, why_size, S_ISDIR(st.st_mode) ? "is a directory" : "not a regular file");
         return GPF_EFILE;
     }
     FILE *f = fopen(path, "rb");

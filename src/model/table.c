@@ -278,8 +278,8 @@ static int read_cells(gpf_table *t, reader *r, cell **cells, size_t *n)
         if (!t->n_columns)
             t->n_columns = width;
         else if (width < t->n_columns)
-            return fail(r, GPF_EDATA, line, 1, "row has %zu cells but the header has %zu columns",
-                        width, t->n_columns);
+            return fail(r, GPF_EDATA, line, 1, "row has %zu cell%s but the header has %zu columns",
+                        width, width == 1 ? "" : "s", t->n_columns);
     }
     if (!t->n_columns)
         return fail(r, GPF_EDATA, 0, 0, "table is empty: expected a header line");
@@ -347,7 +347,7 @@ gpf_table *gpf_table_read(const char *path, gpf_diag *why)
     const reader r = { .name = path, .why = why };
     char *text = NULL, reason[80];
     size_t length = 0;
-    const int status = gpf__read_file(path, max, &text, &length, reason, sizeof reason);
+    const int status = gpf__read_file(path, false, max, &text, &length, reason, sizeof reason);
     if (status) {
         fail(&r, status, 0, 0, "%s", reason);
         return NULL;

@@ -167,6 +167,8 @@ static json_t *claim_json(const gpf_report_claim *claim)
     bad += set(o, "verdict", json_string(names[r->verdict]));
     bad += set(o, "why", gpf__json_text(r->why));
     bad += set_size(o, "points", r->points);
+    bad += set_size(o, "batch", r->N);
+    bad += set(o, "holds_here", json_boolean(r->holds_here));
     bad += set(o, "shape", shape_json(r->shape));
     bad += set_size(o, "element", r->element);
     bad += set_real(o, "left", r->left);
@@ -193,12 +195,12 @@ static json_t *settings_json(const gpf_check *c, const gpf_report_options *how)
     return finish(o, bad);
 }
 
-static json_t *output_json(const gpf_check *c)
+static json_t *output_json(const gpf_check *c, const gpf_report_options *how)
 {
     gpf_shape shape = gpf_node_shape(gpf_check_graph(c), gpf_check_output(c));
     char text[64];
     json_t *o = json_object();
-    int bad = set(o, "name", label_json(gpf_check_graph(c), gpf_check_output(c)));
+    int bad = set(o, "name", gpf__json_text(gpf__report_output(c, how, text, sizeof text)));
     bad += set(o, "shape", json_string(gpf_shape_text(shape, text, sizeof text)));
     bad += set(o, "contracted", json_boolean(gpf_check_contracted(c)));
     bad += set_real(o, "value", gpf_check_value(c));
@@ -243,7 +245,7 @@ int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how
         put_item(&w, i == 0, gpf__json_text(how->notes[i]));
     close_list(&w);
     if (c) {
-        put_member(&w, "output", output_json(c));
+        put_member(&w, "output", output_json(c, how));
         put_member(&w, "all", tensor_json(c, -1));
         open_list(&w, "tensors");
         for (size_t t = 0; t < gpf_check_n_tensors(c); t++)

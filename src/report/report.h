@@ -16,6 +16,14 @@ ptrdiff_t gpf__report_sample(gpf_shape s, size_t k);
  * than its inputs. Returns buf. */
 char *gpf__report_call(const gpf_graph *g, gpf_node n, char *buf, size_t size);
 
+/* Why the verdict of an element was given, "" if there is no more to say; y is the value of the
+ * output. Returns buf or static text. */
+const char *gpf__report_reason(const gpf_element *e, double y, char *buf, size_t size);
+
+/* The output's name: the caller's, else its label. Returns that or buf. */
+const char *gpf__report_output(const gpf_check *c, const gpf_report_options *how, char *buf,
+                               size_t size);
+
 /* What an op calls a side: one of its pieces, or "the tie" for odd sides. Returns buf. */
 char *gpf__report_side(const gpf_op *op, int side, char *buf, size_t size);
 

@@ -147,9 +147,11 @@ static char *tensor_label(const gpf_check *c, size_t i, char *buf, size_t size)
     return gpf_node_label(gpf_check_graph(c), gpf_check_tensor(c, i), buf, size);
 }
 
-static char *output_label(const gpf_check *c, char *buf, size_t size)
+const char *gpf__report_output(const gpf_check *c, const gpf_report_options *how, char *buf,
+                               size_t size)
 {
-    return gpf_node_label(gpf_check_graph(c), gpf_check_output(c), buf, size);
+    return how->output ? how->output
+                       : gpf_node_label(gpf_check_graph(c), gpf_check_output(c), buf, size);
 }
 
 #define INDENT "      "
@@ -161,10 +163,16 @@ typedef struct line {
     char cell[N_CELLS][96];
 } line;
 
+/* The sign of a zero or a NaN says nothing. */
+static double unsigned_zero(double x)
+{
+    return isnan(x) ? NAN : x + 0.0; /* -0 + 0 = 0 */
+}
+
 /* x with some significant digits, "-" for a number that is not there. */
 static void number(char *buf, size_t size, int digits, double x)
 {
-    gpf__format(buf, size, isnan(x) ? "-" : "%.*g", digits, x);
+    gpf__format(buf, size, isnan(x) ? "-" : "%.*g", digits, unsigned_zero(x));
 }
 
 /* Significant digits that show a gap between two numbers, at least `least`. */
@@ -183,8 +191,8 @@ static void fill_line(const gpf_check *c, const gpf_element *e, line *l)
     int wrong = e->verdict == GPF_WRONG;
     int digits = wrong ? digits_for(e->analytic, e->numeric, 7) : 7;
     double ratio = e->verdict == GPF_KINK ? NAN : e->analytic / e->numeric;
-    /* A NaN must be seen here; without its sign, which says nothing. */
-    gpf__format(l->cell[ANALYTIC], size, "%.*g", digits, isnan(e->analytic) ? NAN : e->analytic);
+    /* A NaN must be seen here. */
+    gpf__format(l->cell[ANALYTIC], size, "%.*g", digits, unsigned_zero(e->analytic));
     number(l->cell[NUMERIC], size, digits, e->numeric);
     gpf__format(l->cell[ERROR], size, isnan(e->error) ? "-" : "%.1e", e->error);
     gpf__format(l->cell[DIGITS], size, isnan(e->digits) ? "-" : "%.1f", e->digits);
@@ -192,24 +200,39 @@ static void fill_line(const gpf_check *c, const gpf_element *e, line *l)
            isfinite(ratio) ? ratio : NAN);
 }
 
-static const char *reason_phrase(const gpf_element *e)
+static const char *not_finite(const gpf_element *e, double y, char *buf, size_t size)
+{
+    if (!isfinite(y))
+        return "the output is not finite here";
+    if (!isfinite(e->value))
+        return "the element itself is not finite";
+    if (isfinite(e->analytic))
+        return "the output is finite here, but not at every step";
+    gpf__format(buf, size, "backprop is %g here%s", unsigned_zero(e->analytic),
+                e->verdict == GPF_WRONG ? ", the slope is finite" : "");
+    return buf;
+}
+
+const char *gpf__report_reason(const gpf_element *e, double y, char *buf, size_t size)
 {
     static const char *const phrases[] = {
         [GPF_REASON_NONE] = "",
         [GPF_REASON_FLAT_GAP] = "the gap is the same at every step",
-        [GPF_REASON_NOT_FINITE] = "backprop is not finite, the slope is",
         [GPF_REASON_OUTSIDE] = "not between the one-sided slopes",
         [GPF_REASON_TIE] = "the derivative chosen at a tie is no slope",
         [GPF_REASON_BETWEEN] = "between the one-sided slopes",
+        [GPF_REASON_JUMP] = "the output itself jumps here: it has no derivative",
         [GPF_REASON_NO_REACTION] = "no reaction to any step",
         [GPF_REASON_INDEPENDENT] = "no path in the graph",
         [GPF_REASON_NOISE] = "too noisy: the gap grows as the step shrinks",
         [GPF_REASON_TRUNCATION] = "too curved: the gap still shrinks with the step",
         [GPF_REASON_CROWDED] = "kinks too close together for a one-sided slope",
     };
-    if (e->reason == GPF_REASON_NOT_FINITE && e->verdict == GPF_UNRESOLVED)
-        return "the output is not finite here";
-    return (size_t)e->reason < sizeof phrases / sizeof *phrases ? phrases[e->reason] : "";
+    if (e->reason == GPF_REASON_NOT_FINITE)
+        return not_finite(e, y, buf, size);
+    const char *phrase =
+        (size_t)e->reason < sizeof phrases / sizeof *phrases ? phrases[e->reason] : NULL;
+    return phrase ? phrase : gpf_reason_name(e->reason);
 }
 
 /* "relu(z1)[17,0] (sample 17)", and how many more elements changed piece with it. */
@@ -233,11 +256,11 @@ static void put_tie(FILE *out, const gpf_check *c, const gpf_element *e)
     const gpf_graph *g = gpf_check_graph(c);
     const gpf_op *op = gpf_node_op(g, e->kink.node);
     if (fabs(e->left - e->right) <= e->left_error + e->right_error)
-        say(out, INDENT "the slope is %.7g on both sides, backprop says %.7g\n", e->right,
-            e->analytic);
+        say(out, INDENT "the slope is %.7g on both sides, backprop says %.7g\n",
+            unsigned_zero(e->right), unsigned_zero(e->analytic));
     else
-        say(out, INDENT "the slopes are %.7g and %.7g, backprop says %.7g\n", e->left, e->right,
-            e->analytic);
+        say(out, INDENT "the slopes are %.7g and %.7g, backprop says %.7g\n",
+            unsigned_zero(e->left), unsigned_zero(e->right), unsigned_zero(e->analytic));
     fputs(INDENT, out);
     put_culprit(out, c, &e->kink);
     fputs(e->kink.n_changed > 1 ? " sit exactly on their edges" : " sits exactly on its edge", out);
@@ -274,9 +297,12 @@ static void put_kink(FILE *out, const gpf_check *c, const gpf_element *e)
         fputs(", exactly on its edge\n", out);
     if (isnan(e->left) || isnan(e->right))
         return;
-    say(out, INDENT "slopes %.7g ± %.1e to the left, %.7g ± %.1e to the right; backprop %.7g %s\n",
-        e->left, e->left_error, e->right, e->right_error, e->analytic,
-        e->verdict == GPF_WRONG ? "is not between them" : "is between them");
+    say(out, INDENT "slopes %.7g ± %.1e to the left, %.7g ± %.1e to the right",
+        unsigned_zero(e->left), e->left_error, unsigned_zero(e->right), e->right_error);
+    if (e->reason != GPF_REASON_JUMP)
+        say(out, "; backprop %.7g %s", unsigned_zero(e->analytic),
+            e->verdict == GPF_WRONG ? "is not between them" : "is between them");
+    fputc('\n', out);
 }
 
 static void put_detail(FILE *out, const gpf_check *c, const gpf_element *e)
@@ -286,7 +312,7 @@ static void put_detail(FILE *out, const gpf_check *c, const gpf_element *e)
     if (e->reason == GPF_REASON_TIE)
         put_tie(out, c, e);
     else if (e->verdict == GPF_KINK || e->reason == GPF_REASON_OUTSIDE ||
-             e->reason == GPF_REASON_CROWDED)
+             e->reason == GPF_REASON_CROWDED || e->reason == GPF_REASON_JUMP)
         put_kink(out, c, e);
 }
 
@@ -321,7 +347,8 @@ static void put_rows(FILE *out, const gpf_check *c, const gpf_report_options *ho
         say(out, "  %-*s  %*s  %*s ± %-*s  %*s  %*s  ", width[ELEMENT], l.cell[ELEMENT],
             width[ANALYTIC], l.cell[ANALYTIC], width[NUMERIC], l.cell[NUMERIC], width[ERROR],
             l.cell[ERROR], width[DIGITS], l.cell[DIGITS], width[RATIO], l.cell[RATIO]);
-        const char *phrase = reason_phrase(e);
+        char text[80];
+        const char *phrase = gpf__report_reason(e, gpf_check_value(c), text, sizeof text);
         put_word(out, how, verdicts[e->verdict].word, verdicts[e->verdict].color,
                  *phrase ? verdict_width : 0);
         say(out, "%s%s\n", *phrase ? "  " : "", phrase);
@@ -356,12 +383,12 @@ static void put_table(FILE *out, const gpf_check *c, const gpf_report_options *h
 }
 
 /* Vacuous elements, tensor by tensor: which they are matters more than their numbers, all 0. */
-static void put_vacuous(FILE *out, const gpf_check *c)
+static void put_vacuous(FILE *out, const gpf_check *c, const gpf_report_options *how)
 {
     enum { SHOWN = 8 };
     size_t n = gpf_check_n_elements(c), i = 0;
-    char y[64];
-    output_label(c, y, sizeof y);
+    char label[64];
+    const char *y = gpf__report_output(c, how, label, sizeof label);
     for (size_t t = 0; t < gpf_check_n_tensors(c); t++) {
         gpf_tally tally = gpf_check_tally(c, (int)t);
         size_t vacuous = tally.count[GPF_VACUOUS], shown = 0, without_path = 0;
@@ -425,7 +452,7 @@ static int put_elements(FILE *out, const gpf_check *c, const gpf_report_options 
                 gpf_verdict_name(shown[v]));
     free(rows);
     if (!how->all && gpf_check_tally(c, -1).count[GPF_VACUOUS]) {
-        put_vacuous(out, c);
+        put_vacuous(out, c, how);
         fputc('\n', out);
     }
     return GSL_SUCCESS;
@@ -518,15 +545,13 @@ static void put_heading(FILE *out, const gpf_check *c, const gpf_report_options 
     if (c) {
         gpf_tally all = gpf_check_tally(c, -1);
         size_t tensors = gpf_check_n_tensors(c);
-        char y[64];
-        output_label(c, y, sizeof y);
+        char label[64];
+        put_clean(out, gpf__report_output(c, how, label, sizeof label));
         if (gpf_check_contracted(c))
-            say(out, "%s summed with random weights", y);
-        else
-            say(out, "%s", y);
+            fputs(" summed with random weights", out);
         say(out, " = %.7g, %zu element%s of %zu tensor%s against GSL's central differences\n",
-            isnan(gpf_check_value(c)) ? NAN : gpf_check_value(c), all.checked, plural(all.checked),
-            tensors, plural(tensors));
+            unsigned_zero(gpf_check_value(c)), all.checked, plural(all.checked), tensors,
+            plural(tensors));
     } else {
         say(out, "%zu claim%s\n", how->n_claims, plural(how->n_claims));
     }
@@ -542,12 +567,18 @@ static void put_evidence(FILE *out, const gpf_claim_result *r)
 {
     char index[64];
     fputs(r->verdict == GPF_HOLDS ? "  (" : INDENT, out);
+    if (r->holds_here)
+        fputs("holds at the model's own point, but not in general: ", out);
     put_clean(out, r->why);
     if (r->verdict == GPF_REFUTED && r->points) {
         if (isfinite(r->ratio))
             say(out, ", ratio %.4g", r->ratio);
-        say(out, " at the worst element %s of %zu random points",
-            gpf__report_index(r->shape, r->element, index, sizeof index), r->points);
+        gpf__report_index(r->shape, r->element, index, sizeof index);
+        say(out, " at the worst%s%s of %zu random point%s (data, params and N redrawn",
+            *index ? " element " : "", index, r->points, plural(r->points));
+        if (r->N)
+            say(out, "; there N = %zu", r->N);
+        fputc(')', out);
     }
     if (r->grads_checked)
         say(out, "; %zu gradient element%s confirmed by GSL", r->grads_right,
@@ -583,7 +614,7 @@ static void put_settings(FILE *out, const gpf_check *c, const gpf_report_options
     if (c && how->how && how->how->seed != how->model_seed)
         say(out, ", of the sample %lu", how->how->seed);
     if (c && how->how && how->how->sample)
-        say(out, ", up to %zu elements per tensor", how->how->sample);
+        say(out, ", up to %zu element%s per tensor", how->how->sample, plural(how->how->sample));
     else if (c && how->how)
         fputs(", every element", out);
     if (c && how->how && how->how->max_failures)
@@ -633,9 +664,11 @@ static void close_elements(const gpf_check *c, gpf_outcome o, char *buf, size_t 
         gpf__append(buf, size, "no element checked");
     if (right) {
         if (right == all.checked)
-            gpf__append(buf, size, "all %zu element%s agree", right, plural(right));
+            gpf__append(buf, size, right == 1 ? "%zu element agrees" : "all %zu elements agree",
+                        right);
         else
-            gpf__append(buf, size, "%zu of %zu elements agree", right, all.checked);
+            gpf__append(buf, size, "%zu of %zu elements agree%s", right, all.checked,
+                        right == 1 ? "s" : "");
         gpf__append(buf, size, ", at least %.1f digits", least);
         sep = "; ";
     }

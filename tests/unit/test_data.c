@@ -161,10 +161,26 @@ static void split(void **state)
     }
 }
 
+static void a_number_fills_declared_sizes(void **state)
+{
+    (void)state;
+    gpf_model *m = model_of("data x[3] = 1 + 1\ndata y[2,2] = -1\ndata z = -3\n", NULL);
+    assert_is(m, "x", "3", "2 2 2");
+    assert_is(m, "y", "2x2", "-1 -1 -1 -1");
+    assert_is(m, "z", "scalar", "-3");
+    gpf_model_free(m);
+}
+
 static void wrong_data(void **state)
 {
     (void)state;
     static const wrong list[] = {
+        { "data x = uniform(2, 2, 1, 0)\n", 1, 10, 7, "uniform: lo = 1 is larger than hi = 0",
+          GPF_EDATA },
+        { "data x = spirals(2, 2, noise=-1)\n", 1, 10, 7,
+          "spirals: the noise is a standard deviation, so not -1", GPF_EDATA },
+        { "data x[2] = [1]\n", 1, 13, 3, "data x is declared as 2 but its values are 1x1",
+          GPF_ESHAPE },
         { "data X = csv(\"no.csv\")\n", 1, 14, 8, "no.csv: no such file", GPF_EFILE },
         { "data X = csv(\"test_data_a.csv\", z)\n", 1, 33, 1,
           "test_data_a.csv has no column 'z'; it has x, long name, kind", GPF_ENAME },
@@ -227,13 +243,10 @@ static void limits_are_the_callers(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(files),
-        cmocka_unit_test(literals_and_shapes),
-        cmocka_unit_test(generators),
-        cmocka_unit_test(standardize),
-        cmocka_unit_test(split),
-        cmocka_unit_test(wrong_data),
-        cmocka_unit_test(limits_are_the_callers),
+        cmocka_unit_test(files),      cmocka_unit_test(literals_and_shapes),
+        cmocka_unit_test(generators), cmocka_unit_test(standardize),
+        cmocka_unit_test(split),      cmocka_unit_test(a_number_fills_declared_sizes),
+        cmocka_unit_test(wrong_data), cmocka_unit_test(limits_are_the_callers),
     };
     return cmocka_run_group_tests(tests, write_tables, remove_tables);
 }

@@ -70,6 +70,10 @@ static void wrong_initialisers(void **state)
 {
     (void)state;
     static const wrong list[] = {
+        { "param w ~ normal(0, -1)\n", 1, 11, 6,
+          "normal(0, -1): the standard deviation is not negative", GPF_EDATA },
+        { "param w ~ uniform(1, 0)\n", 1, 11, 7,
+          "uniform(1, 0): the first number is the lower bound", GPF_EDATA },
         { "param W[2] ~ hee\n", 1, 14, 3, "there is no initialiser 'hee' (did you mean 'he'?)",
           GPF_ENAME },
         { "param W[2] ~ he(1)\n", 1, 14, 2, "he takes 0 to 0 numbers, not 1", GPF_ESYNTAX },

@@ -59,6 +59,7 @@ static void wrong_characters(void **state)
     static const char long_name[] =
         "a = b123456789b123456789b123456789b123456789b123456789b123456789b123\n";
     static const wrong list[] = {
+        { "a = 1e-999\n", 1, 5, 6, "number is too small", GPF_ESYNTAX },
         { "a = 1\nb = a $ 2\n", 2, 7, 1, "character '$' means nothing here", GPF_ESYNTAX },
         { "b = \xc3\xa9\n", 1, 5, 1, "character '\xc3\xa9' means nothing here", GPF_ESYNTAX },
         { "b = 1 \xff\n", 1, 7, 1, "byte 0xff means nothing here", GPF_ESYNTAX },

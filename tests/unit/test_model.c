@@ -39,6 +39,9 @@ static void output(void **state)
         { "param w[2] = 1\na = sum(w)\nb = 2*w\nc = sum(b)\nd = w + c\nk = 2\n", "c" },
         { "data x[N,1] = [1]\na = 2*x\n", NULL }, /* one element only because N = 1 */
         { "param w = 1\n", NULL },
+        { "param x = 1\nf = x\n", "f" },
+        { "param x = 1\nf = 3*1\n", "f" },
+        { "param x = 1\nf = x\nH = 64\n", "f" },
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         gpf_model *m = model_of(list[i].text, NULL);
@@ -71,6 +74,11 @@ static void params_from_a_file(void **state)
     assert_is(m, "A", "2x2", "1 2 3 4");
     assert_is(m, "b", "scalar", "2");
     assert_is(m, "c", "3", "5 6 7");
+    /* what else eval prints is skipped, and a number fills */
+    write_file("z = 7\nA = 9\n");
+    assert_int_equal(gpf_model_read_params(m, file, &why), GSL_SUCCESS);
+    assert_is(m, "A", "2x2", "9 9 9 9");
+    assert_is(m, "b", "scalar", "2");
     write_file("b = -1e-3");
     assert_int_equal(gpf_model_read_params(m, file, NULL), GSL_SUCCESS);
     assert_is(m, "b", "scalar", "-0.001");
@@ -82,10 +90,10 @@ static void params_from_a_file(void **state)
     } list[] = {
         { "A = [1 2]\n", GPF_ESHAPE, 1, 5, "param A is 2x2 but its values are 1x2" },
         { "\nB = 2\n", GPF_ENAME, 2, 1, "the model has no param 'B' (did you mean" },
-        { "z = 2\n", GPF_ENAME, 1, 1, "the model has no param 'z'" },
+        { "b = 2\nA = 1\nb = 2\n", GPF_ENAME, 3, 1, "param b is given twice" },
         { "param b = 2\n", GPF_ESYNTAX, 1, 7, "expected lines like W = [1 2; 3 4]" },
         { "b = \n", GPF_ESYNTAX, 1, 5, "expected an expression" },
-        { "A = [1 2; 3]\n", GPF_ESHAPE, 1, 5, "row 2 has 1 elements" },
+        { "A = [1 2; 3]\n", GPF_ESHAPE, 1, 5, "row 2 has 1 element but" },
         { "b = A\n", GPF_EDATA, 1, 5, "b: expected a number that is known here" },
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
@@ -123,7 +131,7 @@ static void models_from_files(void **state)
     assert_int_equal(why[0].status, GPF_EFILE);
     assert_string_equal(why[0].text, "no such file");
     assert_null(gpf_model_read(".", NULL, why, 2, &n));
-    assert_string_equal(why[0].text, "not a regular file");
+    assert_string_equal(why[0].text, "is a directory");
 }
 
 static void errors_beyond_the_callers_room_are_counted(void **state)

@@ -92,6 +92,8 @@ static void what_was_expected(void **state)
 {
     (void)state;
     static const wrong list[] = {
+        { "param x = 1\nclaim x\n", 2, 8, 1,
+          "expected '=' or an operator but found the end of the line", GPF_ESYNTAX },
         { "a = 1 +\n", 1, 8, 1, "expected an expression but found the end of the line",
           GPF_ESYNTAX },
         { "a = 1 2\n", 1, 7, 1, "expected an operator or the end of the line but found 2",
@@ -108,7 +110,7 @@ static void what_was_expected(void **state)
           GPF_ESYNTAX },
         { "W[2,2] = 1\n", 1, 2, 1, "expected '=' but found '['", GPF_ESYNTAX },
         { "* 3\n", 1, 1, 1, "expected a statement but found '*'", GPF_ESYNTAX },
-        { "a = [1 2; 3]\n", 1, 5, 8, "row 2 has 1 elements but row 1 has 2", GPF_ESHAPE },
+        { "a = [1 2; 3]\n", 1, 5, 8, "row 2 has 1 element but row 1 has 2", GPF_ESHAPE },
         { "a = [1-2]\n", 1, 7, 2, "separate elements by blanks or commas", GPF_ESYNTAX },
         { "a = [1.5.2]\n", 1, 9, 2, "separate elements by blanks or commas", GPF_ESYNTAX },
         { "a = [1 - 2]\n", 1, 8, 1, "inside [ ] a sign touches its number", GPF_ESYNTAX },

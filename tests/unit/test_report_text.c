@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #define _POSIX_C_SOURCE 200809L /* open_memstream */
+#include "report/report.h"
 #include <gradproof.h>
 #include <locale.h>
 #include <math.h>
@@ -106,6 +107,58 @@ static void explains_every_verdict(void **state)
     unmake(&t);
 }
 
+static void every_reason_has_a_phrase(void **state)
+{
+    (void)state;
+    char text[80];
+    int n = 0;
+    for (gpf_reason r = GPF_REASON_FLAT_GAP; *gpf_reason_name(r); r++, n++) {
+        gpf_element e = { .verdict = GPF_UNRESOLVED, .reason = r };
+        const char *phrase = gpf__report_reason(&e, 1, text, sizeof text);
+        assert_non_null(phrase);
+        assert_true(strchr(phrase, ' ') != NULL);
+        assert_string_not_equal(phrase, gpf_reason_name(r));
+    }
+    assert_true(n >= GPF_REASON_CROWDED);
+}
+
+static void says_what_is_not_finite(void **state)
+{
+    (void)state;
+    static const struct {
+        gpf_verdict verdict;
+        double y, value, analytic;
+        const char *phrase;
+    } list[] = {
+        { GPF_UNRESOLVED, NAN, 1, NAN, "the output is not finite here" },
+        { GPF_UNRESOLVED, 1, INFINITY, 1, "the element itself is not finite" },
+        { GPF_UNRESOLVED, 1, 1, -INFINITY, "backprop is -inf here" },
+        { GPF_UNRESOLVED, 1, 1, 1, "the output is finite here, but not at every step" },
+        { GPF_WRONG, 1, 1, -NAN, "backprop is nan here, the slope is finite" },
+    };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char text[80];
+        gpf_element e = { .verdict = list[i].verdict,
+                          .reason = GPF_REASON_NOT_FINITE,
+                          .value = list[i].value,
+                          .analytic = list[i].analytic };
+        assert_string_equal(gpf__report_reason(&e, list[i].y, text, sizeof text), list[i].phrase);
+    }
+}
+
+static void the_output_has_the_users_name(void **state)
+{
+    (void)state;
+    setup t = make(NOTHING);
+    gpf_report_options how = gpf_report_defaults();
+    how.output = "f";
+    char *text = text_of(t.check, &how);
+    assert_has(text, "f = ");
+    assert_has(text, "u: vacuous; f does not depend on it");
+    free(text);
+    unmake(&t);
+}
+
 static void worst_come_first_and_no_more_than_asked(void **state)
 {
     (void)state;
@@ -186,7 +239,7 @@ static void claims_stand_beside_or_alone(void **state)
     assert_int_equal(gpf_report_outcome(NULL, &how), GPF_OUTCOME_WRONG);
     text = text_of(NULL, &how);
     assert_has(text, "left 0.123, right 0.246, ratio 0.5 at the worst element [0,1] of 8 random "
-                     "points; 4 gradient elements confirmed by GSL\n");
+                     "points (data, params and N redrawn); 4 gradient elements confirmed by GSL\n");
     assert_has(text, "\nWRONG: 1 of 3 claims refuted, 1 of 3 claims undecided; interrupted\n");
     free(text);
 }
@@ -248,6 +301,9 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(explains_every_verdict),
+        cmocka_unit_test(every_reason_has_a_phrase),
+        cmocka_unit_test(says_what_is_not_finite),
+        cmocka_unit_test(the_output_has_the_users_name),
         cmocka_unit_test(worst_come_first_and_no_more_than_asked),
         cmocka_unit_test(shows_a_gap_however_small),
         cmocka_unit_test(quiet_is_one_line),

@@ -61,6 +61,40 @@ static void nothing_unprintable_comes_out(void **state)
     assert_string_equal(why.text, "bad '?'");
 }
 
+static void of_a_long_line_a_window_is_shown(void **state)
+{
+    (void)state;
+    /* 400 characters of two bytes each, X at the place */
+    static const struct {
+        size_t x;
+        const char *starts, *ends;
+    } list[] = { { 0, "X\xc3\xa9", "\xc3\xa9..." },
+                 { 200, "...\xc3\xa9", "\xc3\xa9..." },
+                 { 399, "...\xc3\xa9", "\xc3\xa9X" } };
+    for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
+        char line[801];
+        size_t n = 0;
+        const uint32_t at = (uint32_t)(2 * list[i].x);
+        for (size_t k = 0; k < 400; k++) {
+            if (k == list[i].x)
+                line[n++] = 'X';
+            else
+                line[n++] = '\xc3', line[n++] = '\xa9';
+        }
+        gpf_diag why;
+        gpf__source s = { .text = line, .length = n, .name = "n", .why = &why, .max_why = 1 };
+        gpf__report(&s, (gpf__place){ at, at + 1, 1 }, GPF_ENAME, "here");
+        const size_t shown = strlen(why.source);
+        assert_int_equal(why.column, (int)list[i].x + 1);
+        assert_true(gpf__characters(why.source, shown) <= 100);
+        assert_memory_equal(why.source, list[i].starts, strlen(list[i].starts));
+        assert_string_equal(why.source + shown - strlen(list[i].ends), list[i].ends);
+        const char *x = strchr(why.source, 'X');
+        assert_non_null(x);
+        assert_int_equal(why.caret, gpf__characters(why.source, (size_t)(x - why.source)) + 1);
+    }
+}
+
 static void suggestions_are_near(void **state)
 {
     (void)state;
@@ -74,22 +108,30 @@ static void suggestions_are_near(void **state)
     assert_string_equal(gpf__suggestion_text(&s, text, sizeof text), " (did you mean 'sigmoid'?)");
 }
 
-static void only_regular_files_are_read(void **state)
+static void only_files_that_may_be_are_read(void **state)
 {
     (void)state;
     char *text, why[80];
     size_t n;
-    assert_int_equal(gpf__read_file("no/such/file", 10, &text, &n, why, sizeof why), GPF_EFILE);
+    assert_int_equal(gpf__read_file("no/such/file", false, 10, &text, &n, why, sizeof why),
+                     GPF_EFILE);
     assert_string_equal(why, "no such file");
-    assert_int_equal(gpf__read_file("/dev/null", 10, &text, &n, why, sizeof why), GPF_EFILE);
+    assert_int_equal(gpf__read_file("/dev/null", false, 10, &text, &n, why, sizeof why), GPF_EFILE);
     assert_string_equal(why, "not a regular file");
+    assert_int_equal(gpf__read_file(".", true, 10, &text, &n, why, sizeof why), GPF_EFILE);
+    assert_string_equal(why, "is a directory");
+    assert_int_equal(gpf__read_file("/dev/null", true, 10, &text, &n, why, sizeof why),
+                     GSL_SUCCESS);
+    assert_int_equal(n, 0);
+    free(text);
+    assert_int_equal(gpf__read_file("/dev/zero", true, 10, &text, &n, why, sizeof why), GPF_ELIMIT);
     char path[] = "test_source_XXXXXX";
     FILE *f = fopen(path, "wb");
     assert_non_null(f);
     fputs("12345", f);
     fclose(f);
-    assert_int_equal(gpf__read_file(path, 4, &text, &n, why, sizeof why), GPF_ELIMIT);
-    assert_int_equal(gpf__read_file(path, 5, &text, &n, why, sizeof why), GSL_SUCCESS);
+    assert_int_equal(gpf__read_file(path, false, 4, &text, &n, why, sizeof why), GPF_ELIMIT);
+    assert_int_equal(gpf__read_file(path, false, 5, &text, &n, why, sizeof why), GSL_SUCCESS);
     assert_int_equal(n, 5);
     assert_memory_equal(text, "12345", 5);
     free(text);
@@ -103,8 +145,9 @@ int main(void)
         cmocka_unit_test(one_syntax_error_a_line),
         cmocka_unit_test(columns_count_characters),
         cmocka_unit_test(nothing_unprintable_comes_out),
+        cmocka_unit_test(of_a_long_line_a_window_is_shown),
         cmocka_unit_test(suggestions_are_near),
-        cmocka_unit_test(only_regular_files_are_read),
+        cmocka_unit_test(only_files_that_may_be_are_read),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

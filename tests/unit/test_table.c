@@ -72,7 +72,7 @@ static void wrong_tables(void **state)
         { "", GPF_EDATA, 0, 0, "table is empty: expected a header line" },
         { "# only\n\n", GPF_EDATA, 0, 0, "table is empty: expected a header line" },
         { "a,b\n", GPF_EDATA, 2, 1, "table has a header but no rows" },
-        { "a,b\n1,2\n3\n", GPF_EDATA, 3, 1, "row has 1 cells but the header has 2 columns" },
+        { "a,b\n1,2\n3\n", GPF_EDATA, 3, 1, "row has 1 cell but the header has 2 columns" },
         { "a,b\n1,2,3\n", GPF_EDATA, 2, 5, "more cells than the header's 2 columns" },
         { "a,b\n1,\n", GPF_EDATA, 2, 3, "cell is empty" },
         { "a,b\n\xc3\xa9,\n", GPF_EDATA, 2, 3, "cell is empty" },
