@@ -119,8 +119,8 @@ static raw raw_central(const probe *p, double h)
                   fabs(e5 / h) + dx + noise_error(p, CENTRAL_POINTS, h), h };
 }
 
-/* GSL's value, or that of its first stage where its second, which shrinks the step as far as eps |y|
- * allows, runs into noise GSL does not know of. */
+/* GSL's value, or that of its first stage where its second, which shrinks the step as far as
+ * eps |y| allows, runs into noise GSL does not know of. */
 static slope central(probe *p, double h)
 {
     slope s = { .step = h };
@@ -396,7 +396,7 @@ static void step_law(probe *p, const slope *first, double h_min)
         if (error < best.error)
             best = (slope){ s[i].value, error, s[i].step, true };
     }
-    if (!best.ok) {
+    if (!best.ok) { /* a kink or a hole in the domain inside every step */
         take(e, first);
         conclude(e, GPF_UNRESOLVED, GPF_REASON_CROWDED);
         return;
@@ -550,8 +550,8 @@ static void decide(probe *p)
     take(e, &s);
     if (!isfinite(e->analytic)) {
         conclude(e, s.ok && !vague(p, &s) ? GPF_WRONG : GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
-    } else if (
-        !s.ok) { /* no kink near: the error estimate overflows, or GSL's second stage met one */
+    } else if (!s.ok) {
+        /* GSL's second stage met a kink, or its error estimate overflows */
         conclude(e, GPF_UNRESOLVED, p->moved ? GPF_REASON_CROWDED : GPF_REASON_NOT_FINITE);
     } else if (!agrees(p, &s)) {
         step_law(p, &s, h_min);
