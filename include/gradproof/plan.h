@@ -50,8 +50,9 @@ GPF_API const double *gpf_point_values(const gpf_point *p, gpf_node leaf); /* NU
 GPF_API size_t gpf_point_batch(const gpf_point *p);
 
 /* A plan for n outputs at batch size N (N = 0 where no shape has an N). Outputs may repeat and
- * may be leaves. NULL on failure: GPF_ELIMIT for a tensor too large, GSL_ENOMEM, or the graph's
- * own error, through GSL_ERROR. The graph may be extended or freed afterwards. */
+ * may be leaves. NULL on failure: GPF_ELIMIT for a tensor of more than GPF_MAX_ELEMENTS or values
+ * that take more than a sixteenth of the machine's memory, GSL_ENOMEM, or the graph's own error,
+ * through GSL_ERROR. The graph may be extended or freed afterwards. */
 typedef struct gpf_plan gpf_plan;
 GPF_API gpf_plan *gpf_plan_alloc(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N);
 GPF_API void gpf_plan_free(gpf_plan *p);
@@ -108,8 +109,8 @@ typedef struct gpf_branch {
     gpf_node node;    /* of the changed element that was nearest to its edge at the base */
     size_t element;   /* row-major index into that node */
     int base, side;
-    double margin;    /* distance of the op's input from the edge, at the base */
-    int tie;          /* 1 if some changed element was exactly on an edge at the base */
+    double margin;                /* distance of the op's input from the edge, at the base */
+    int tie;                      /* 1 if some changed element was exactly on an edge at the base */
     unsigned long long signature; /* of all changes together; equal for equal changes, 0 for none */
 } gpf_branch;
 

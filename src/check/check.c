@@ -303,10 +303,13 @@ static void check_element(const gpf_check *c, gpf_overlay *o, const gpf__around 
 static int thread_count(int wanted, size_t elements, size_t doubles_each)
 {
 #ifdef _OPENMP
+    /* Each thread has an overlay of its own: together at most a quarter of the memory. */
+    const size_t room = 1 + gpf__machine_memory() / 4 / sizeof(double) / (doubles_each + 1);
     enum { WORTH_A_THREAD = 1 << 18 };
     const size_t worth = 1 + elements * doubles_each / WORTH_A_THREAD,
                  most = (size_t)omp_get_max_threads();
-    const size_t n = wanted > 0 ? (size_t)wanted : worth < most ? worth : most;
+    size_t n = wanted > 0 ? (size_t)wanted : worth < most ? worth : most;
+    n = n < room ? n : room;
     return (int)(elements < n ? elements : n);
 #else
     (void)wanted, (void)elements, (void)doubles_each;

@@ -358,8 +358,11 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
     free(m.twin);
     free(m.index);
     free(m.last);
-    /* A system that promises more memory than it has would kill the process in the middle of it. */
-    if (status == GSL_SUCCESS && m.p->block + m.p->scratch > gpf__machine_memory() / sizeof(double))
+    /* A check has several plans' worth of values, and a system that promises more memory than it
+     * has would kill the process in the middle of it. */
+    enum { SHARE = 16 };
+    if (status == GSL_SUCCESS &&
+        m.p->block + m.p->scratch > gpf__machine_memory() / SHARE / sizeof(double))
         status = GPF_ELIMIT;
     if (status)
         gpf_plan_free(m.p);
@@ -371,7 +374,7 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
 const char *gpf__plan_error(int status)
 {
     return status == GPF_ELIMIT ? "a tensor has more than 2147483647 elements, or all values "
-                                  "together do not fit into this machine's memory"
+                                  "together take more than a sixteenth of this machine's memory"
                                 : gpf_strerror(status);
 }
 
