@@ -349,9 +349,12 @@ int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
     *noise = 0;
     if (!n)
         return GSL_ENOMEM;
-    enter(o, i);
+    /* Unchanged, once: the steps that noise leaves alone need their values in the overlay. */
+    const double none = 0;
+    double y;
+    const int status = gpf_overlay_values(o, i, 0, &none, 1, &y, NULL);
     const target *x = &d->target[i];
-    for (int run = 0; run < GPF__NOISE_RUNS; run++) {
+    for (int run = 0; status == GSL_SUCCESS && run < GPF__NOISE_RUNS; run++) {
         for (int l = 0; l < x->n; l++) {
             const int step = p->value[d->list[x->first + l]].step;
             if (step >= 0)
@@ -361,7 +364,7 @@ int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
         *noise = isfinite(off) ? fmax(*noise, off) : *noise;
     }
     gpf__noise_free(n);
-    return GSL_SUCCESS;
+    return status;
 }
 
 int gpf_overlay_side(const gpf_overlay *o, gpf_node node, size_t element, int *side)

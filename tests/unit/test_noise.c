@@ -80,12 +80,26 @@ static void ties_are_no_noise(void **state)
     gpf_graph_free(g);
 }
 
+/* A step function keeps its value, whatever an overlay held before. */
+static void steps_keep_their_values(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node w = gpf_param(g, "w", gpf_shape0()),
+                   f = gpf_mul(g, gpf_step(g, w, 0), gpf_sin(g, w));
+    const double at = 0.7;
+    const double noise = noise_of(g, f, w, &at, 1);
+    assert_true(noise > 0 && noise < 1e-15);
+    gpf_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(cancellation_is_seen),
         cmocka_unit_test(inside_a_sum),
         cmocka_unit_test(ties_are_no_noise),
+        cmocka_unit_test(steps_keep_their_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
