@@ -66,6 +66,14 @@ int gpf__diag(gpf_diag *why, int status, const char *format, ...)
     return status;
 }
 
+uint64_t gpf__hash(uint64_t h, const void *bytes, size_t n)
+{
+    const unsigned char *b = bytes;
+    for (size_t i = 0; i < n; i++)
+        h = (h ^ b[i]) * 0x100000001b3u;
+    return h;
+}
+
 /* Optimal string alignment: three rows of the dynamic programme. */
 size_t gpf__edit_distance(const char *a, const char *b)
 {

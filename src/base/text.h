@@ -6,6 +6,7 @@
 #include <gradproof/status.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 #if defined __GNUC__
 #define GPF_PRINTF(f, a) __attribute__((format(printf, f, a)))
@@ -23,6 +24,11 @@ double gpf__strtod(const char *s, char **end);
 
 /* Fills *why (may be NULL) with a status and a formatted text; returns the status. */
 int gpf__diag(gpf_diag *why, int status, const char *format, ...) GPF_PRINTF(3, 4);
+
+/* FNV-1a of n bytes, going on from h; GPF__HASH to begin. The same on every machine: random streams
+ * are named by it. */
+#define GPF__HASH 0xcbf29ce484222325u
+uint64_t gpf__hash(uint64_t h, const void *bytes, size_t n);
 
 /* Edits (insert, delete, change, swap neighbours) that turn a into b; strings longer than 63 are
  * cut. For "did you mean". */

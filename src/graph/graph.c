@@ -71,25 +71,17 @@ char *gpf_shape_text(gpf_shape s, char *buf, size_t size)
     return buf;
 }
 
-/* Hashing: FNV-1a over whatever identifies a node, or over its name. */
-static uint64_t hash_bytes(uint64_t h, const void *p, size_t n)
-{
-    const unsigned char *b = p;
-    for (size_t i = 0; i < n; i++)
-        h = (h ^ b[i]) * 0x100000001b3u;
-    return h;
-}
-
+/* Of whatever identifies a node, and of its name. */
 static uint64_t hash_key(const gpf_op *op, const gpf_node *x, int n_x, const gpf_attr *attr)
 {
-    uint64_t h = hash_bytes(0xcbf29ce484222325u, &op, sizeof op);
-    h = hash_bytes(h, x, (size_t)n_x * sizeof *x);
-    return hash_bytes(h, attr, sizeof *attr);
+    uint64_t h = gpf__hash(GPF__HASH, &op, sizeof op);
+    h = gpf__hash(h, x, (size_t)n_x * sizeof *x);
+    return gpf__hash(h, attr, sizeof *attr);
 }
 
 static uint64_t hash_name(const char *name)
 {
-    return hash_bytes(0x84222325cbf29ce4u, name, strlen(name));
+    return gpf__hash(0x84222325cbf29ce4u, name, strlen(name));
 }
 
 static void table_put(gpf_node *table, size_t size, uint64_t h, gpf_node n)

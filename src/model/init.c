@@ -123,10 +123,8 @@ int gpf__stream(gpf_model *m, const char *name, gsl_rng **rng)
     *rng = gsl_rng_alloc(gsl_rng_mt19937);
     if (!*rng)
         return gpf__report_nomem(&m->source);
-    /* FNV-1a of the name, then splitmix64's finaliser mixes seed and name */
-    uint64_t h = 0xcbf29ce484222325u;
-    for (const char *c = name; *c; c++)
-        h = (h ^ (unsigned char)*c) * 0x100000001b3u;
+    /* splitmix64's finaliser mixes seed and name */
+    uint64_t h = gpf__hash(GPF__HASH, name, strlen(name));
     h ^= (uint64_t)m->seed * 0x9e3779b97f4a7c15u;
     h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
     h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;

@@ -6,10 +6,7 @@
 
 static uint64_t hash(const char *s)
 {
-    uint64_t h = 0xcbf29ce484222325u; /* FNV-1a */
-    for (; *s; s++)
-        h = (h ^ (unsigned char)*s) * 0x100000001b3u;
-    return h;
+    return gpf__hash(GPF__HASH, s, strlen(s));
 }
 
 /* The table entry of a name, or the empty one where it belongs. */

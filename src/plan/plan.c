@@ -27,7 +27,7 @@ static bool is_target(const maker *m, gpf_node n)
     return false;
 }
 
-static int mark_needed(maker *m, const gpf_node *outputs, size_t n)
+static void mark_needed(maker *m, const gpf_node *outputs, size_t n)
 {
     for (size_t i = 0; i < n; i++)
         m->need[outputs[i]] = 1;
@@ -43,7 +43,6 @@ static int mark_needed(maker *m, const gpf_node *outputs, size_t n)
         for (int k = 0; m->twin[i] == GPF_NONE && k < node->n_x; k++)
             m->need[node->x[k]] = 1;
     }
-    return GSL_SUCCESS;
 }
 
 static gpf_tensor tensor_of(gpf_shape s, size_t N)
@@ -343,7 +342,7 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
     int status = m.p && m.need && m.twin && m.index ? GSL_SUCCESS : GSL_ENOMEM;
     if (status == GSL_SUCCESS) {
         m.p->N = N;
-        status = mark_needed(&m, outputs, n);
+        mark_needed(&m, outputs, n);
     }
     for (gpf_node i = 1; status == GSL_SUCCESS && i < (gpf_node)g->n; i++)
         if (m.need[i])
