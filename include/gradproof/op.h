@@ -35,8 +35,8 @@ typedef struct gpf_tensor {
     ptrdiff_t stride[GPF_MAX_RANK]; /* in doubles; 0 along a broadcast axis */
 } gpf_tensor;
 
-/* One evaluation: write y from x. y is row-major without gaps; an x may have any strides unless
- * the row says GPF_OP_DENSE. scratch: as many doubles as the row's scratch rule asked for. */
+/* One evaluation: write y from x. y is row-major without gaps unless the row says GPF_OP_STRIDED; an
+ * x may have any strides unless the row says GPF_OP_DENSE. scratch: as many doubles as the row's scratch rule asked for. */
 typedef struct gpf_call {
     const gpf_tensor *y;
     const gpf_tensor *const *x;
@@ -89,6 +89,7 @@ typedef struct gpf_op_param {
 #define GPF_OP_COMMUTES 1u /* f(a,b) = f(b,a) bit for bit, so both are one node */
 #define GPF_OP_DENSE 2u    /* eval and branch want every x row-major without gaps */
 #define GPF_OP_STEP 4u     /* piecewise constant: derivative 0 away from its edges, by statement */
+#define GPF_OP_STRIDED 8u  /* eval takes a y of any strides too (without gaps, in some order) */
 
 #define GPF_VARIADIC (-1)
 
@@ -129,6 +130,8 @@ struct gpf_op {
      * edge. side: with map, on n elements; branch: with eval, all of y. NULL: smooth. */
     void (*side)(size_t n, int *side, double *margin, const double *const *x, const gpf_attr *attr);
     void (*branch)(const gpf_call *call, int *side, double *margin);
+    /* With side, optional, for speed: is any of n elements on another side at x than at x0? */
+    int (*moved)(size_t n, const double *const *x, const double *const *x0, const gpf_attr *attr);
     const char *pieces; /* names of pieces 0, 2, 4 .. separated by '|'; NULL: numbered */
     const char *tie;    /* the derivative the rules choose exactly on an edge */
 

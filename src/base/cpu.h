@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Which of a kernel's versions this machine runs. One binary holds all: code for any x86-64 (or any
+ * other machine), for AVX2 with FMA, and for AVX-512. */
+#ifndef GPF_BASE_CPU_H
+#define GPF_BASE_CPU_H
+
+enum { GPF__CPU_ANY, GPF__CPU_AVX2, GPF__CPU_AVX512, GPF__N_CPUS };
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define GPF__X86 1
+#define GPF__TARGET_AVX2 __attribute__((target("avx2,fma")))
+#define GPF__TARGET_AVX512 \
+    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,prefer-vector-width=512")))
+#endif
+
+/* The best this machine has, or what the environment variable GRADPROOF_CPU names (any, avx2,
+ * avx512) if the machine has that. Found out once: the same answer for the life of the process. */
+int gpf__cpu(void);
+const char *gpf__cpu_name(int cpu);
+
+#endif

@@ -1,0 +1,17 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* Matrix products of any layout, one thread, nothing allocated. */
+#ifndef GPF_OP_GEMM_H
+#define GPF_OP_GEMM_H
+
+#include <stddef.h>
+
+/* Element (i, j) is data[i*row + j*col]. */
+typedef struct gpf__matrix {
+    double *data;
+    ptrdiff_t row, col;
+} gpf__matrix;
+
+/* Y (m x n) = A (m x k) B (k x n), or Y += A B if add. A and B are only read; Y overlaps neither. */
+void gpf__gemm(size_t m, size_t n, size_t k, gpf__matrix A, gpf__matrix B, gpf__matrix Y, int add);
+
+#endif
