@@ -93,6 +93,8 @@ typedef struct gpf_op_param {
 
 #define GPF_VARIADIC (-1)
 
+struct gpf__patch;
+
 struct gpf_op {
     const char *name;    /* unique together with arity */
     int arity;           /* number of inputs, or GPF_VARIADIC: one or more */
@@ -132,6 +134,9 @@ struct gpf_op {
     void (*branch)(const gpf_call *call, int *side, double *margin);
     /* With side, optional, for speed: is any of n elements on another side at x than at x0? */
     int (*moved)(size_t n, const double *const *x, const double *const *x0, const gpf_attr *attr);
+    /* How damage (plan.h) passes through an op that is not elementwise: src/op/tile.h. NULL: the
+     * whole node is evaluated again. */
+    int (*damage)(const struct gpf__patch *p);
     const char *pieces; /* names of pieces 0, 2, 4 .. separated by '|'; NULL: numbered */
     const char *tie;    /* the derivative the rules choose exactly on an edge */
 

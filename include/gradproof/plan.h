@@ -118,9 +118,9 @@ typedef struct gpf_branch {
  * branch records, or NULL. Allocates nothing; the same result on any thread. */
 GPF_API int gpf_overlay_values(gpf_overlay *o, size_t i, size_t k, const double *t, size_t m,
                                double *f, gpf_branch *b);
-/* Side of one element of a piecewise node in the last evaluation of the overlay that recorded
- * branches; GSL_EINVAL if the node has none. */
-GPF_API int gpf_overlay_side(const gpf_overlay *o, gpf_node node, size_t element, int *side);
+/* Side of one element of a piecewise node at the last point the overlay evaluated; GSL_EINVAL if the
+ * node has none, or nothing was evaluated since the base was set. */
+GPF_API int gpf_overlay_side(gpf_overlay *o, gpf_node node, size_t element, int *side);
 
 #ifdef __cplusplus
 }

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "op/rows.h"
+#include "op/gemm.h"
+#include "op/tile.h"
 
 #include <gsl/gsl_cblas.h>
 #include <limits.h>
@@ -86,6 +87,73 @@ static void matmul_eval(const gpf_call *c)
                 f[1].data, f[1].ld, 0, c->y->data, n);
 }
 
+static gpf__matrix matrix_at(const gpf_tensor *t, size_t i, size_t j)
+{
+    return (gpf__matrix){ t->data + (ptrdiff_t)i * t->stride[0] + (ptrdiff_t)j * t->stride[1],
+                          t->stride[0], t->stride[1] };
+}
+
+/* Columns c .. c+n-1 of Y + dA B, dA being (points rows) x count in y->few. */
+static void add_few(gpf__tile *y, size_t c, size_t n, size_t points, double *to)
+{
+    const gpf_tensor *b = y->made->call->x[1];
+    const ptrdiff_t ld = (ptrdiff_t)(points * y->at.n_rows);
+    gpf__tile_base(y, &y->at, c, n, points, to);
+    gpf__gemm((size_t)ld, n, y->count, (gpf__matrix){ y->few, 1, ld }, matrix_at(b, y->first, c),
+              (gpf__matrix){ to, 1, ld }, 1);
+}
+
+/* A changes by dA in some rows and columns: those rows of Y by dA B[columns, :], a low-rank
+ * update. Of few columns it is left to whoever reads Y, strip by strip. */
+static void damage_left(const gpf__patch *p)
+{
+    gpf__tile *a = p->x[0], *y = p->y;
+    y->at = a->at;
+    y->at.col = 0;
+    y->at.n_cols = y->cols;
+    const bool few = y->few && a->at.n_cols <= GPF__FEW;
+    double *delta = few ? y->few : p->delta;
+    gpf__tile_delta(a, p->points, delta, p->strip);
+    y->first = a->at.col;
+    y->count = a->at.n_cols;
+    if (few) {
+        y->made = p;
+        y->columns = add_few;
+        return;
+    }
+    const ptrdiff_t ld = (ptrdiff_t)(p->points * y->at.n_rows);
+    gpf__tile_base(y, &y->at, 0, y->cols, p->points, y->data);
+    gpf__gemm((size_t)ld, y->cols, y->count, (gpf__matrix){ delta, 1, ld },
+              matrix_at(p->call->x[1], y->first, 0), (gpf__matrix){ y->data, 1, ld }, 1);
+}
+
+/* B changes by dB in some rows and columns: those columns of Y by A[:, rows] dB. The columns of
+ * all points lie one after another. */
+static void damage_right(const gpf__patch *p)
+{
+    gpf__tile *b = p->x[1], *y = p->y;
+    y->at = gpf__rect_rows(y, 0, y->rows, b->at.col, b->at.n_cols);
+    gpf__tile_base(y, &y->at, y->at.col, y->at.n_cols, p->points, y->data);
+    gpf__tile_delta(b, p->points, p->delta, p->strip);
+    const size_t k = b->at.n_rows;
+    for (size_t first = 0, end; first < k; first = end) {
+        for (end = first + 1; end < k && b->at.row[end] == b->at.row[end - 1] + 1; end++)
+            ;
+        gpf__gemm(y->rows, b->at.n_cols * p->points, end - first,
+                  matrix_at(p->call->x[0], 0, (size_t)b->at.row[first]),
+                  (gpf__matrix){ p->delta + first, 1, (ptrdiff_t)k },
+                  (gpf__matrix){ y->data, 1, (ptrdiff_t)y->rows }, 1);
+    }
+}
+
+static int matmul_damage(const gpf__patch *p)
+{
+    if (gpf__tile_damaged(p->x[0]) && gpf__tile_damaged(p->x[1]))
+        return 0;
+    (gpf__tile_damaged(p->x[0]) ? damage_left : damage_right)(p);
+    return 1;
+}
+
 /* Y = A B: A gets bar B', B gets A' bar */
 RULE(matmul_vjp0, gpf_matmul(g, bar, gpf_transpose(g, w)))
 RULE(matmul_vjp1, gpf_matmul(g, gpf_transpose(g, x), bar))
@@ -98,6 +166,7 @@ const gpf_op gpf_op_matmul = { .name = "matmul",
                                .shape = matmul_shape,
                                .eval = matmul_eval,
                                .scratch = matmul_scratch,
+                               .damage = matmul_damage,
                                .vjp = { matmul_vjp0, matmul_vjp1 },
                                .jvp = { matmul_jvp0, matmul_jvp1 } };
 
@@ -128,6 +197,11 @@ static gpf_node transpose_fold(gpf_graph *g, const gpf_node *x, const gpf_attr *
     return gpf_node_op(g, x[0]) == &gpf_op_transpose ? gpf_node_inputs(g, x[0], &n_x)[0] : GPF_NONE;
 }
 
+static int transpose_damage(const gpf__patch *p)
+{
+    return gpf__damage_moved(p, &(gpf__move){ .swap = true });
+}
+
 RULE(transpose_vjp, gpf_transpose(g, bar))
 const gpf_op gpf_op_transpose = { .name = "transpose",
                                   .arity = 1,
@@ -135,6 +209,7 @@ const gpf_op gpf_op_transpose = { .name = "transpose",
                                   .latex = "x^{\\top}",
                                   .shape = transpose_shape,
                                   .view = transpose_view,
+                                  .damage = transpose_damage,
                                   .vjp = { transpose_vjp },
                                   .jvp = { transpose_vjp },
                                   .fold = transpose_fold };

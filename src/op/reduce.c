@@ -2,7 +2,7 @@
 /* Reductions over chosen axes. A mask keeps the reduced axes as size 1, so results line up with
  * their input in broadcasting; GPF_ALL_AXES gives a scalar. */
 #include "graph/graph.h"
-#include "op/rows.h"
+#include "op/tile.h"
 
 #include <math.h>
 #include <string.h>
@@ -117,6 +117,38 @@ static void sum_eval(const gpf_call *c)
     each_run(c->x[0], c->attr->k[0], add_run, &r);
 }
 
+/* y + sum of the differences: each of them is nearly exact, and where nothing changes y stays as it
+ * is, bit for bit. */
+static int sum_damage(const gpf__patch *p)
+{
+    gpf__tile *x = p->x[0], *y = p->y;
+    const ptrdiff_t axes = p->call->attr->k[0];
+    const int rank = p->call->x[0]->rank;
+    const bool all = axes == GPF_ALL_AXES, over_rows = all || (rank == 2 && axes & 1),
+               over_cols = all || (rank == 2 ? axes >> 1 & 1 : axes & 1);
+    if (rank > 2 && !all)
+        return 0;
+    y->at = x->at;
+    if (over_rows)
+        y->at = gpf__rect_rows(y, 0, 1, x->at.col, x->at.n_cols);
+    if (over_cols)
+        y->at.col = 0, y->at.n_cols = 1;
+    const size_t n = x->at.n_rows, points = p->points;
+    gpf__tile_delta(x, points, p->delta, p->strip);
+    gpf__tile_base(y, &y->at, y->at.col, y->at.n_cols, points, y->data);
+    for (size_t c = 0; c < x->at.n_cols; c++)
+        for (size_t q = 0; q < points; q++) {
+            const double *d = p->delta + (c * points + q) * n;
+            double *to = y->data + ((over_cols ? 0 : c) * points + q) * y->at.n_rows;
+            if (over_rows)
+                *to += sum_run(d, n);
+            else
+                for (size_t i = 0; i < n; i++)
+                    to[i] += d[i];
+        }
+    return 1;
+}
+
 RULE(spread, gpf_broadcast(g, bar, gpf_node_shape(g, x)))
 RULE(sum_jvp, gpf_sum(g, bar, k[0]))
 const gpf_op gpf_op_sum = { .name = "sum",
@@ -127,6 +159,7 @@ const gpf_op gpf_op_sum = { .name = "sum",
                             .params = axes_params,
                             .shape = reduce_shape,
                             .eval = sum_eval,
+                            .damage = sum_damage,
                             .vjp = { spread },
                             .jvp = { sum_jvp },
                             .fold = reduce_fold };
@@ -330,6 +363,13 @@ static size_t logsumexp_scratch(const gpf_call *c)
     return gpf__tensor_size(c->y);
 }
 
+static int logsumexp_damage(const gpf__patch *p)
+{
+    return gpf_op_logsumexp.flags & GPF_OP_STRIDED && p->call->x[0]->rank == 2 &&
+           p->call->attr->k[0] == 2 &&
+           gpf__damage_rowwise(p, logsumexp_eval);
+}
+
 /* d/dx_i = e^(x_i - y) = softmax_i. The jvp takes the quotient of sums instead. */
 static gpf_node shifted_exp(gpf_graph *g, gpf_node x, ptrdiff_t axes)
 {
@@ -347,6 +387,7 @@ const gpf_op gpf_op_logsumexp = { .name = "logsumexp",
                                   .shape = reduce_shape,
                                   .eval = logsumexp_eval,
                                   .scratch = logsumexp_scratch,
+                                  .damage = logsumexp_damage,
                                   .vjp = { logsumexp_vjp },
                                   .jvp = { logsumexp_jvp },
                                   .fold = reduce_fold };

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Ops that move elements and compute nothing. */
 #include "graph/graph.h"
-#include "op/rows.h"
+#include "op/tile.h"
 
 #include <math.h>
 #include <string.h>
@@ -82,6 +82,15 @@ static int reshape_view(gpf_tensor *y, const gpf_tensor *x, const gpf_attr *attr
     return 1;
 }
 
+/* Where both sides are matrices of the same sizes, or one the transpose of a vector. */
+static int reshape_damage(const gpf__patch *p)
+{
+    const gpf__tile *x = p->x[0], *y = p->y;
+    const bool same = x->rows == y->rows && x->cols == y->cols,
+               turned = x->rows == y->cols && x->cols == y->rows && (x->rows == 1 || x->cols == 1);
+    return (same || turned) && gpf__damage_moved(p, &(gpf__move){ .swap = !same });
+}
+
 /* Elements in row-major order of x, whatever its strides. */
 static void reshape_eval(const gpf_call *c)
 {
@@ -111,6 +120,7 @@ const gpf_op gpf_op_reshape = { .name = "reshape",
                                 .shape = reshape_shape,
                                 .eval = reshape_eval,
                                 .view = reshape_view,
+                                .damage = reshape_damage,
                                 .vjp = { reshape_vjp },
                                 .jvp = { reshape_jvp },
                                 .fold = reshape_fold };
@@ -148,6 +158,15 @@ static int broadcast_view(gpf_tensor *y, const gpf_tensor *x, const gpf_attr *at
     return 1;
 }
 
+static int broadcast_damage(const gpf__patch *p)
+{
+    const gpf__tile *x = p->x[0], *y = p->y;
+    if (p->call->y->rank > 2)
+        return 0;
+    return gpf__damage_moved(p, &(gpf__move){ .all_rows = x->rows == 1 && y->rows > 1,
+                                              .all_cols = x->cols == 1 && y->cols > 1 });
+}
+
 static gpf_node broadcast_fold(gpf_graph *g, const gpf_node *x, const gpf_attr *attr)
 {
     const gpf_shape s = gpf_shape_of((int)attr->k[0], attr->k + 1);
@@ -167,6 +186,7 @@ const gpf_op gpf_op_broadcast = { .name = "broadcast",
                                   .params = shape_params,
                                   .shape = broadcast_shape,
                                   .view = broadcast_view,
+                                  .damage = broadcast_damage,
                                   .vjp = { broadcast_vjp },
                                   .jvp = { broadcast_jvp },
                                   .fold = broadcast_fold };
@@ -235,6 +255,25 @@ static int slice_view(gpf_tensor *y, const gpf_tensor *x, const gpf_attr *attr, 
     return 1;
 }
 
+/* A box that starts at k: elements move by -k out of it (slice), by k into it (pad). */
+static int box_damage(const gpf__patch *p, ptrdiff_t sign)
+{
+    const ptrdiff_t *k = p->call->attr->k;
+    const int rank = p->call->x[0]->rank;
+    return rank <= 2 && gpf__damage_moved(p, &(gpf__move){ .row = rank == 2 ? sign * k[0] : 0,
+                                                           .col = sign * k[rank == 2] });
+}
+
+static int slice_damage(const gpf__patch *p)
+{
+    return box_damage(p, -1);
+}
+
+static int pad_damage(const gpf__patch *p)
+{
+    return box_damage(p, 1);
+}
+
 static gpf_node slice_fold(gpf_graph *g, const gpf_node *x, const gpf_attr *attr)
 {
     const gpf_shape s = gpf_node_shape(g, x[0]);
@@ -250,6 +289,7 @@ const gpf_op gpf_op_slice = { .name = "slice",
                               .params = range_params,
                               .shape = slice_shape,
                               .view = slice_view,
+                              .damage = slice_damage,
                               .vjp = { slice_vjp },
                               .jvp = { slice_jvp },
                               .fold = slice_fold };
@@ -305,6 +345,7 @@ const gpf_op gpf_op_pad = { .name = "pad",
                             .params = range_params,
                             .shape = pad_shape,
                             .eval = pad_eval,
+                            .damage = pad_damage,
                             .vjp = { pad_vjp },
                             .jvp = { pad_jvp },
                             .fold = slice_fold };
@@ -355,6 +396,26 @@ static void concat_eval(const gpf_call *c)
     }
 }
 
+static int concat_damage(const gpf__patch *p)
+{
+    enum { MOST = 16 };
+    const gpf_call *c = p->call;
+    const int rank = c->y->rank;
+    const ptrdiff_t axis = c->attr->k[0];
+    gpf__move move[MOST] = { { .row = 0 } };
+    ptrdiff_t start = 0;
+    if (rank > 2 || c->n_x > MOST)
+        return 0;
+    for (int i = 0; i < c->n_x; i++) {
+        if (rank == 2 && axis == 0)
+            move[i].row = start;
+        else
+            move[i].col = start;
+        start += (ptrdiff_t)c->x[i]->dim[axis];
+    }
+    return gpf__damage_moved(p, move);
+}
+
 /* Where input i starts in y. */
 typedef struct place {
     ptrdiff_t start[GPF_MAX_RANK];
@@ -378,6 +439,7 @@ const gpf_op gpf_op_concat = { .name = "concat",
                                .params = concat_params,
                                .shape = concat_shape,
                                .eval = concat_eval,
+                               .damage = concat_damage,
                                .vjp = { concat_vjp },
                                .jvp = { concat_jvp } };
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* softmax and log_softmax along one axis, by default the last: one row of logits a sample. */
-#include "op/rows.h"
+#include "op/tile.h"
 
 #include <math.h>
 
@@ -60,6 +60,24 @@ static void log_softmax_eval(const gpf_call *c)
     softmax_rows(c, true);
 }
 
+/* Along the last axis of a matrix: by row. */
+static bool by_row(const gpf__patch *p)
+{
+    const gpf_tensor *x = p->call->x[0];
+    return gpf_op_softmax.flags & GPF_OP_STRIDED && x->rank == 2 &&
+           axis_of(p->call->attr, 2) == 1;
+}
+
+static int softmax_damage(const gpf__patch *p)
+{
+    return by_row(p) && gpf__damage_rowwise(p, softmax_eval);
+}
+
+static int log_softmax_damage(const gpf__patch *p)
+{
+    return by_row(p) && gpf__damage_rowwise(p, log_softmax_eval);
+}
+
 /* Sum along the softmax axis of r->x[0]'s shape. */
 static gpf_node row_sum(const gpf_rule_args *r, gpf_node v)
 {
@@ -82,6 +100,7 @@ const gpf_op gpf_op_softmax = { .name = "softmax",
                                 .params = axis_params,
                                 .shape = softmax_shape,
                                 .eval = softmax_eval,
+                                .damage = softmax_damage,
                                 .vjp = { softmax_vjp },
                                 .jvp = { softmax_jvp } };
 
@@ -96,5 +115,6 @@ const gpf_op gpf_op_log_softmax = { .name = "log_softmax",
                                     .params = axis_params,
                                     .shape = softmax_shape,
                                     .eval = log_softmax_eval,
+                                    .damage = log_softmax_damage,
                                     .vjp = { log_softmax_vjp },
                                     .jvp = { log_softmax_jvp } };

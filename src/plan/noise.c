@@ -49,8 +49,13 @@ gpf__noise *gpf__noise_alloc(const gpf_plan *p)
     n->copy = (double *)(void *)(memory += frame);
     n->in = (gpf_tensor *)(void *)(memory += copy);
     n->x = (const gpf_tensor **)(void *)(memory + in);
-    n->state = 0x2545f4914f6cdd1du;
+    gpf__noise_restart(n);
     return n;
+}
+
+void gpf__noise_restart(gpf__noise *n)
+{
+    n->state = 0x2545f4914f6cdd1du;
 }
 
 void gpf__noise_free(gpf__noise *n)

@@ -126,6 +126,8 @@ static int add_node(maker *m, gpf_node i)
         return m->index[i] < 0 ? GSL_ENOMEM : GSL_SUCCESS;
     } else if (node->op->view) {
         view.of = m->index[node->x[0]];
+        view.view = node->op;
+        view.attr = node->attr;
         is_view = node->op->view(&view.t, &m->p->value[view.of].t, &node->attr, &view.offset);
     }
     view.source = GPF__VIEW;

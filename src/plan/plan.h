@@ -25,6 +25,8 @@ typedef struct gpf__value {
     gpf__source source;
     ptrdiff_t offset;
     int of;
+    const gpf_op *view; /* GPF__VIEW: the op that looks, NULL: the value as it is */
+    gpf_attr attr;      /* its */
     gpf_tensor t; /* sizes and strides; data is filled in per workspace */
     int step;     /* that computes it, or -1 */
 } gpf__value;
@@ -102,6 +104,7 @@ enum { GPF__NOISE_RUNS = 6 };
 typedef struct gpf__noise gpf__noise;
 gpf__noise *gpf__noise_alloc(const gpf_plan *p); /* NULL without memory */
 void gpf__noise_free(gpf__noise *n);
+void gpf__noise_restart(gpf__noise *n); /* the same random signs again */
 void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t);
 /* Noise of every output element, in the outputs' order, at the point ws was last run at. ws keeps
  * its outputs. */
@@ -112,6 +115,8 @@ int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise);
 /* Copies outputs that are computed elsewhere to their places. */
 void gpf__plan_collect(const gpf_plan *p, gpf_workspace *ws);
 
+/* Doubles an overlay takes. */
+size_t gpf__damage_memory(const gpf_damage *d);
 /* Doubles a full evaluation writes: how much work an evaluation may be. */
 size_t gpf__damage_work(const gpf_damage *d);
 

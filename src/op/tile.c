@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "op/tile.h"
+
+#include <string.h>
+
+gpf__rect gpf__rect_rows(const gpf__tile *t, size_t lo, size_t hi, size_t col, size_t n_cols)
+{
+    return (gpf__rect){ .n_rows = hi - lo, .n_cols = n_cols, .col = col, .row = t->all + lo };
+}
+
+void gpf__rect_join(const gpf__tile *t, gpf__rect *y, const gpf__rect *x)
+{
+    if (x->n_cols == 0)
+        return;
+    if (y->n_cols == 0) {
+        *y = *x;
+        return;
+    }
+    const size_t lo = y->col < x->col ? y->col : x->col, y_end = y->col + y->n_cols,
+                 x_end = x->col + x->n_cols;
+    y->col = lo;
+    y->n_cols = (y_end > x_end ? y_end : x_end) - lo;
+    if (y->row == x->row && y->n_rows == x->n_rows)
+        return;
+    const int first = y->row[0] < x->row[0] ? y->row[0] : x->row[0], y_last = y->row[y->n_rows - 1],
+              x_last = x->row[x->n_rows - 1], last = y_last > x_last ? y_last : x_last;
+    *y = gpf__rect_rows(t, (size_t)first, (size_t)last + 1, y->col, y->n_cols);
+}
+
+size_t gpf__rect_chunk(const gpf__rect *at, size_t points, size_t strip)
+{
+    const size_t n = strip / (points * at->n_rows);
+    return n == 0 ? 1 : n < at->n_cols ? n : at->n_cols;
+}
+
+static void replicate(double *to, const double *from, size_t n, size_t points)
+{
+    for (size_t p = 0; p < points; p++, to += n)
+        if (n >= 16)
+            memcpy(to, from, n * sizeof *to);
+        else
+            for (size_t i = 0; i < n; i++)
+                to[i] = from[i];
+}
+
+/* Element c of a tensor of higher rank, in row-major order. */
+static double flat(const gpf_tensor *t, size_t c)
+{
+    const double *x = t->data;
+    for (int a = t->rank; a-- > 0; c /= t->dim[a])
+        x += (ptrdiff_t)(c % t->dim[a]) * t->stride[a];
+    return *x;
+}
+
+static void gather(const gpf__tile *x, const gpf__rect *at, size_t c, double *to)
+{
+    const gpf_tensor *t = x->base;
+    if (t->rank > 2) {
+        to[0] = flat(t, c);
+        return;
+    }
+    const ptrdiff_t rs = t->rank == 2 ? t->stride[0] : 0,
+                    cs = t->rank == 2 ? t->stride[1] : t->stride[0];
+    const double *from = t->data + (ptrdiff_t)c * (t->rank ? cs : 0);
+    for (size_t i = 0; i < at->n_rows; i++)
+        to[i] = from[at->row[i] * rs];
+}
+
+static bool is_cached(const gpf__tile *x, const gpf__rect *at)
+{
+    return x->cached.n_cols && x->cached.n_rows == at->n_rows && x->cached.list == at->list &&
+           (at->list || x->cached.row == at->row);
+}
+
+/* Rows that have to be gathered are gathered once for as long as the list stays, which is that of
+ * all elements of one unit. */
+static bool use_cache(gpf__tile *x, const gpf__rect *at)
+{
+    if (!x->cache)
+        return false;
+    if (is_cached(x, at))
+        return true;
+    if (at->n_cols < x->cols || at->n_rows < 8)
+        return false;
+    for (size_t c = 0; c < x->cols; c++)
+        gather(x, at, c, x->cache + c * at->n_rows);
+    x->cached = *at;
+    return true;
+}
+
+void gpf__tile_base(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_t points,
+                    double *to)
+{
+    const gpf_tensor *t = x->base;
+    const size_t rows = at->n_rows, step = points * rows;
+    const ptrdiff_t rs = t->rank == 2 ? t->stride[0] : 0, cs = t->rank == 2 ? t->stride[1] : 0;
+    if (t->rank == 2 && (rs == 0 || x->rows == 1)) {
+        for (size_t j = 0; j < n; j++, to += step) {
+            const double v = t->data[(ptrdiff_t)(c + j) * cs];
+            for (size_t i = 0; i < step; i++)
+                to[i] = v;
+        }
+    } else if (rs == 1 && at->list == 0) {
+        const double *from = t->data + at->row[0];
+        for (size_t j = 0; j < n; j++, to += step)
+            replicate(to, from + (ptrdiff_t)(c + j) * cs, rows, points);
+    } else if (cs != 0 && use_cache(x, at)) {
+        for (size_t j = 0; j < n; j++, to += step)
+            replicate(to, x->cache + (c + j) * rows, rows, points);
+    } else {
+        for (size_t j = 0; j < n; j++, to += step) {
+            gather(x, at, c + j, to);
+            replicate(to + rows, to, rows, points - 1);
+        }
+    }
+}
+
+void gpf__tile_settle(gpf__tile *x, size_t points)
+{
+    if (!x->columns)
+        return;
+    x->columns(x, x->at.col, x->at.n_cols, points, x->data);
+    x->columns = NULL;
+}
+
+/* Writes the columns c .. c+n-1 of x's tile that there are over the values in rows `at`. */
+static void overwrite(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_t points,
+                      double *to)
+{
+    gpf__tile_settle(x, points);
+    const size_t rows = x->at.n_rows;
+    for (size_t j = 0; j < n; j++) {
+        if (c + j < x->at.col || c + j >= x->at.col + x->at.n_cols)
+            continue;
+        const double *from = x->data + (c + j - x->at.col) * points * rows;
+        double *y = to + j * points * at->n_rows;
+        for (size_t i = 0, k = 0; i < rows; i++, k++) {
+            while (at->row[k] != x->at.row[i])
+                k++;
+            for (size_t p = 0; p < points; p++)
+                y[p * at->n_rows + k] = from[p * rows + i];
+        }
+    }
+}
+
+const double *gpf__tile_values(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_t points,
+                               double *buffer)
+{
+    const gpf__rect *own = &x->at;
+    if (own->n_cols && own->row == at->row && own->n_rows == at->n_rows && c >= own->col &&
+        c + n <= own->col + own->n_cols) {
+        if (!x->columns)
+            return x->data + (c - own->col) * points * own->n_rows;
+        x->columns(x, c, n, points, buffer);
+        return buffer;
+    }
+    gpf__tile_base(x, at, c, n, points, buffer);
+    if (own->n_cols)
+        overwrite(x, at, c, n, points, buffer);
+    return buffer;
+}
+
+void gpf__tile_delta(gpf__tile *x, size_t points, double *to, double *buffer)
+{
+    gpf__tile_settle(x, points);
+    const size_t step = points * x->at.n_rows, chunk = gpf__rect_chunk(&x->at, points, GPF__CHUNK);
+    for (size_t c = 0; c < x->at.n_cols; c += chunk) {
+        const size_t n = x->at.n_cols - c < chunk ? x->at.n_cols - c : chunk;
+        gpf__tile_base(x, &x->at, x->at.col + c, n, points, buffer);
+        const double *const in[] = { x->data + c * step, buffer };
+        gpf_op_sub.map(n * step, to + c * step, in, &(gpf_attr){ .k = { 0 } });
+    }
+}
+
+/* Rows and columns of y that x's tile moves to. */
+static gpf__rect moved_rect(const gpf__tile *x, const gpf__tile *y, gpf__move m)
+{
+    const ptrdiff_t first = x->at.row[0], last = x->at.row[x->at.n_rows - 1];
+    const ptrdiff_t left = (ptrdiff_t)x->at.col, right = left + (ptrdiff_t)x->at.n_cols - 1;
+    ptrdiff_t r0 = (m.swap ? left : first) + m.row, r1 = (m.swap ? right : last) + m.row,
+              c0 = (m.swap ? first : left) + m.col, c1 = (m.swap ? last : right) + m.col;
+    const ptrdiff_t rows = (ptrdiff_t)y->rows, cols = (ptrdiff_t)y->cols;
+    if (m.all_rows)
+        r0 = 0, r1 = rows - 1;
+    if (m.all_cols)
+        c0 = 0, c1 = cols - 1;
+    const bool same_rows = !m.swap && !m.all_rows && m.row == 0 && r1 < rows;
+    r0 = r0 < 0 ? 0 : r0;
+    c0 = c0 < 0 ? 0 : c0;
+    r1 = r1 >= rows ? rows - 1 : r1;
+    c1 = c1 >= cols ? cols - 1 : c1;
+    if (r0 > r1 || c0 > c1)
+        return (gpf__rect){ .n_cols = 0 };
+    gpf__rect at = gpf__rect_rows(y, (size_t)r0, (size_t)r1 + 1, (size_t)c0, (size_t)(c1 - c0) + 1);
+    if (same_rows) {
+        at.row = x->at.row;
+        at.n_rows = x->at.n_rows;
+        at.list = x->at.list;
+    }
+    return at;
+}
+
+/* Position of a row in an ascending list; n if it is not there. */
+static size_t find_row(const gpf__rect *at, ptrdiff_t row)
+{
+    if (at->list == 0)
+        return row >= at->row[0] && row <= at->row[at->n_rows - 1] ? (size_t)(row - at->row[0])
+                                                                   : at->n_rows;
+    size_t lo = 0, hi = at->n_rows;
+    while (lo < hi) {
+        const size_t mid = (lo + hi) / 2;
+        if (at->row[mid] < row)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return lo < at->n_rows && at->row[lo] == row ? lo : at->n_rows;
+}
+
+static void move_tile(const gpf__tile *x, gpf__tile *y, gpf__move m, size_t points)
+{
+    const size_t x_rows = x->at.n_rows, y_rows = y->at.n_rows;
+    for (size_t j = 0; j < x->at.n_cols; j++)
+        for (size_t i = 0; i < x_rows; i++) {
+            const ptrdiff_t r = x->at.row[i], c = (ptrdiff_t)(x->at.col + j);
+            const ptrdiff_t to_c = (m.swap ? r : c) + m.col - (ptrdiff_t)y->at.col;
+            size_t k = 0, k_end = y_rows, l = 0, l_end = y->at.n_cols;
+            if (!m.all_rows) {
+                k = find_row(&y->at, (m.swap ? c : r) + m.row);
+                k_end = k < y_rows ? k + 1 : k;
+            }
+            if (!m.all_cols) {
+                l = to_c >= 0 && to_c < (ptrdiff_t)y->at.n_cols ? (size_t)to_c : l_end;
+                l_end = l < l_end ? l + 1 : l;
+            }
+            const double *from = x->data + j * points * x_rows + i;
+            for (; l < l_end; l++)
+                for (size_t p = 0; p < points; p++) {
+                    double *to = y->data + (l * points + p) * y_rows;
+                    for (size_t q = k; q < k_end; q++)
+                        to[q] = from[p * x_rows];
+                }
+        }
+}
+
+int gpf__damage_moved(const gpf__patch *p, const gpf__move *move)
+{
+    gpf__tile *y = p->y;
+    for (int i = 0; i < p->call->n_x; i++)
+        if (gpf__tile_damaged(p->x[i])) {
+            const gpf__rect at = moved_rect(p->x[i], y, move[i]);
+            gpf__rect_join(y, &y->at, &at);
+        }
+    if (!gpf__tile_damaged(y))
+        return true;
+    gpf__tile_base(y, &y->at, y->at.col, y->at.n_cols, p->points, y->data);
+    for (int i = 0; i < p->call->n_x; i++)
+        if (gpf__tile_damaged(p->x[i])) {
+            gpf__tile_settle(p->x[i], p->points);
+            move_tile(p->x[i], y, move[i], p->points);
+        }
+    return true;
+}
+
+/* A row that is as at the base keeps the base's result, which another order of summation would
+ * round differently. */
+static void keep_base_rows(const gpf__patch *p, const double *x)
+{
+    gpf__tile *y = p->y;
+    const size_t n = p->points * y->at.n_rows;
+    double *base = p->strip, *differs = p->strip + p->strip_size;
+    memset(differs, 0, n * sizeof *differs);
+    for (size_t c = 0; c < p->x[0]->cols; c++) {
+        gpf__tile_base(p->x[0], &y->at, c, 1, p->points, base);
+        for (size_t i = 0; i < n; i++)
+            if (memcmp(&x[c * n + i], &base[i], sizeof *base))
+                differs[i] = 1;
+    }
+    for (size_t c = 0; c < y->cols; c++) {
+        gpf__tile_base(y, &y->at, c, 1, p->points, base);
+        for (size_t i = 0; i < n; i++)
+            if (differs[i] == 0)
+                y->data[c * n + i] = base[i];
+    }
+}
+
+int gpf__damage_rowwise(const gpf__patch *p, void (*eval)(const gpf_call *c))
+{
+    gpf__tile *x = p->x[0], *y = p->y;
+    y->at = x->at;
+    y->at.col = 0;
+    y->at.n_cols = y->cols;
+    gpf__rect wide = x->at;
+    wide.col = 0;
+    wide.n_cols = x->cols;
+    const double *in = gpf__tile_values(x, &wide, 0, x->cols, p->points, p->delta);
+    const size_t n = p->points * y->at.n_rows;
+    const ptrdiff_t ld = (ptrdiff_t)n;
+    union { /* read only: eval's inputs are */
+        const double *read;
+        double *write;
+    } from = { .read = in };
+    const gpf_tensor tx = { from.write, 2, { n, x->cols, 1, 1 }, { 1, ld, 1, 1 } },
+                     ty = { y->data, 2, { n, y->cols, 1, 1 }, { 1, ld, 1, 1 } };
+    const gpf_tensor *const xs[] = { &tx };
+    const gpf_call call = { &ty, xs, 1, p->call->attr, p->call->N, p->scratch };
+    eval(&call);
+    if (p->call->y->stride[0] != 1 || p->call->x[0]->stride[0] != 1)
+        keep_base_rows(p, in);
+    return true;
+}
