@@ -60,7 +60,7 @@ typedef enum gpf_reason {
                                 derivative it chooses on the edge is not a slope of y */
     GPF_REASON_BETWEEN,      /* kink: between the one-sided slopes */
     GPF_REASON_JUMP,         /* unresolved: y itself jumps here and has no derivative */
-    GPF_REASON_NO_REACTION,  /* vacuous: y is bit for bit the same at every stencil point */
+    GPF_REASON_NO_REACTION,  /* vacuous: y stays the same but for its rounding, at large steps too */
     GPF_REASON_INDEPENDENT,  /* vacuous: the graph has no path from the element to y */
     GPF_REASON_NOISE,        /* unresolved: the gap grows as 1/step, y is too noisy here */
     GPF_REASON_TRUNCATION,   /* unresolved: the gap shrinks with the step, none small enough */

@@ -20,7 +20,7 @@ typedef struct probe {
     /* Over the points since the last reset: */
     bool moved;   /* some op is on another piece than at the base */
     bool finite;  /* y was finite everywhere */
-    bool reacted; /* y differed from the base somewhere */
+    bool reacted; /* y differed from the base somewhere, by more than its noise */
     bool tie;     /* some op that moved was exactly on an edge at the base */
     bool same;    /* all points are on the same pieces as the first */
 } probe;
@@ -30,7 +30,7 @@ static void note(probe *p, size_t i)
     p->moved |= p->branch[i].n_changed > 0;
     p->tie |= p->branch[i].tie != 0;
     p->finite &= isfinite(p->y[i]) != 0;
-    p->reacted |= p->y[i] != p->base;
+    p->reacted |= !(fabs(p->y[i] - p->base) <= p->around->noise);
     p->same &= p->branch[i].signature == p->branch[0].signature;
 }
 

@@ -34,7 +34,13 @@ static double at_offset(bench *b, size_t i, size_t k, double t)
     return f;
 }
 
-/* Leaves: the overlay gives the bits of a full evaluation at the changed leaf. */
+/* A low-rank update rounds differently from a recomputation. */
+static bool near(double f, double full)
+{
+    return fabs(f - full) <= 1e-12 * (1 + fabs(full)) || (isnan(f) && isnan(full)) || f == full;
+}
+
+/* Leaves: the overlay agrees with a full evaluation at the changed leaf. */
 static void test_leaf_targets(void **state)
 {
     (void)state;
@@ -54,7 +60,7 @@ static void test_leaf_targets(void **state)
             assert_memory_equal(gpf_damage_target(b.damage, i), x, n * sizeof *x);
             const double f = at_offset(&b, i, k, t), keep = x[k];
             x[k] = keep + t;
-            assert_true(f == evaluate1(r.g, at, r.y));
+            assert_true(near(f, evaluate1(r.g, at, r.y)));
             x[k] = keep;
             if (!gpf_damage_depends(b.damage, i))
                 assert_true(f == b.y);
@@ -146,7 +152,7 @@ static void test_base_is_untouched(void **state)
     theta(at)[0] += 0.25;
     double y;
     assert_int_equal(gpf_damage_base(b.damage, at, &y), GSL_SUCCESS);
-    assert_true(y != b.y && y == evaluate1(r.g, at, r.y));
+    assert_true(y != b.y && near(y, evaluate1(r.g, at, r.y)));
     assert_true(at_offset(&b, 0, 0, 0) == y);
     theta(at)[0] -= 0.25;
     assert_int_equal(gpf_damage_base(b.damage, at, NULL), GSL_SUCCESS);
