@@ -3,6 +3,7 @@
 #include "check/stencil.h"
 #include "plan/plan.h"
 
+#include <gsl/gsl_machine.h>
 #include <gsl/gsl_randist.h>
 #include <gsl/gsl_rng.h>
 #include <math.h>
@@ -23,8 +24,14 @@ struct gpf_check {
     gpf_workspace *ws;
     double *rounding; /* noise of each analytic value, beside the plan's outputs */
     gpf_damage *damage;
+    /* Kept from run to run: */
+    gpf_point *point;
+    gpf_overlay **overlay;
+    int n_overlay;
+    gpf__around *around; /* by x */
     gpf_element *element;
-    size_t n_element;
+    size_t *order; /* in which the elements are checked */
+    size_t n_element, room;
     double value;
     int threads;
     bool ran;
@@ -137,6 +144,9 @@ static int prepare(gpf_check *c, const gpf_node *xs, const gpf_node *grads, unsi
         status = gpf__plan_make(c->g, outputs, n, c->N, NULL, 0, true, &c->plan);
     if (status == GSL_SUCCESS)
         status = gpf__damage_make(c->g, c->contracted, c->x, c->n_x, c->N, &c->damage);
+    c->around = malloc(c->n_x * sizeof *c->around);
+    if (!c->around)
+        status = GSL_ENOMEM;
     if (status == GSL_SUCCESS) {
         size_t n_values = 1;
         for (size_t i = 0; i < n; i++)
@@ -189,23 +199,35 @@ void gpf_check_free(gpf_check *c)
     free(c->x);
     free(c->grad);
     free(c->weight);
+    for (int i = 0; i < c->n_overlay; i++)
+        gpf_overlay_free(c->overlay[i]);
+    free(c->overlay);
+    gpf_point_free(c->point);
     free(c->rounding);
+    free(c->around);
+    free(c->order);
     free(c->element);
     free(c);
 }
 
 /* The caller's point, with values for every leaf the graph has by now. */
-static gpf_point *extend(const gpf_check *c, const gpf_point *at)
+static int extend(gpf_check *c, const gpf_point *at)
 {
-    gpf_point *p = gpf_point_alloc(c->g, at->N);
+    if (c->point && (c->point->n_params < at->n_params || c->point->n_data < at->n_data)) {
+        gpf_point_free(c->point); /* the graph has grown since */
+        c->point = NULL;
+    }
+    if (!c->point)
+        c->point = gpf_point_alloc(c->g, at->N);
+    gpf_point *p = c->point;
     if (!p)
-        return NULL;
+        return GSL_ENOMEM;
     if (at->n_params)
         memcpy(p->theta->data, at->theta->data, at->n_params * sizeof(double));
     memcpy(p->data, at->data, at->n_data * sizeof *at->data);
     if (c->weights != GPF_NONE)
         gpf_point_bind(p, c->weights, c->weight);
-    return p;
+    return GSL_SUCCESS;
 }
 
 /* Analytic values of tensor i at the last evaluation, NULL for "no dependence". */
@@ -219,45 +241,80 @@ static const double *gradient(const gpf_check *c, size_t i)
     return gpf_workspace_output(c->ws, k);
 }
 
-/* The elements to check, in order: all, or a random sample of each tensor. */
+/* m of n numbers, ascending. */
+static int sample(size_t *chosen, size_t m, size_t n, gsl_rng *r)
+{
+    size_t *all = malloc(n * sizeof *all);
+    if (!all)
+        return GSL_ENOMEM;
+    for (size_t i = 0; i < n; i++)
+        all[i] = i;
+    const int status = gsl_ran_choose(r, chosen, m, all, n, sizeof *all);
+    free(all);
+    return status;
+}
+
+/* The order of checking: a matrix column by column, since the elements of a column share what lies
+ * downstream of one unit. */
+static void by_columns(size_t *order, size_t first, size_t rows, size_t cols)
+{
+    for (size_t j = 0; j < cols; j++)
+        for (size_t i = 0; i < rows; i++)
+            *order++ = first + i * cols + j;
+}
+
+/* The elements to check: all, or a random sample of each tensor. */
 static int choose(gpf_check *c, const gpf_check_options *how)
 {
-    size_t total = 0, most = 0;
+    size_t total = 0;
     for (size_t i = 0; i < c->n_x; i++) {
         const size_t n = gpf_damage_target_size(c->damage, i);
         total += how->sample && how->sample < n ? how->sample : n;
-        most = n > most ? n : most;
     }
-    free(c->element);
-    c->element = calloc(total, sizeof *c->element);
-    size_t *all = malloc(2 * most * sizeof *all), *chosen = all + most;
-    gsl_rng *r = all ? gsl_rng_alloc(gsl_rng_mt19937) : NULL;
-    if (!c->element || !r) {
-        gsl_rng_free(r);
-        free(all);
+    if (total > c->room) {
+        free(c->element);
+        free(c->order);
+        c->room = 0;
+        c->element = malloc(total * sizeof *c->element);
+        c->order = malloc(total * sizeof *c->order);
+        if (!c->element || !c->order)
+            return GSL_ENOMEM;
+        c->room = total;
+    }
+    gsl_rng *r = how->sample ? gsl_rng_alloc(gsl_rng_mt19937) : NULL;
+    if (how->sample && !r)
         return GSL_ENOMEM;
-    }
-    gsl_rng_set(r, how->seed);
-    for (size_t i = 0; i < most; i++)
-        all[i] = i;
-    gpf_element *e = c->element;
-    for (size_t i = 0; i < c->n_x; i++) {
+    if (r)
+        gsl_rng_set(r, how->seed);
+    int status = GSL_SUCCESS;
+    size_t done = 0;
+    for (size_t i = 0; i < c->n_x && status == GSL_SUCCESS; i++) {
         const size_t n = gpf_damage_target_size(c->damage, i),
                      m = how->sample && how->sample < n ? how->sample : n;
+        const gpf_shape shape = gpf_check_tensor_shape(c, i);
         const double *a = gradient(c, i), *x = gpf_damage_target(c->damage, i);
+        size_t *chosen = c->order + done;
         if (m < n)
-            gsl_ran_choose(r, chosen, m, all, n, sizeof *all);
-        for (size_t j = 0; j < m; j++, e++) {
-            e->tensor = (int)i;
-            e->k = m < n ? chosen[j] : j;
-            e->value = x[e->k];
-            e->analytic = a ? a[e->k] : 0;
+            status = sample(chosen, m, n, r);
+        for (size_t j = 0; j < m; j++) {
+            gpf_element *e = &c->element[done + j];
+            const size_t k = m < n ? chosen[j] : j;
+            *e = (gpf_element){ .tensor = (int)i,
+                                .k = k,
+                                .value = x[k],
+                                .analytic = a ? a[k] : 0,
+                                .verdict = GPF_N_VERDICTS };
         }
+        if (m == n && shape.rank == 2)
+            by_columns(chosen, done, (size_t)shape.dim[0], (size_t)shape.dim[1]);
+        else
+            for (size_t j = 0; j < m; j++)
+                chosen[j] = done + j;
+        done += m;
     }
     gsl_rng_free(r);
-    free(all);
     c->n_element = total;
-    return GSL_SUCCESS;
+    return status;
 }
 
 /* Root mean square of the finite values of tensor i. */
@@ -275,46 +332,29 @@ static double typical(const gpf_check *c, size_t i)
     return most * sqrt(squares / (double)n);
 }
 
-/* What the elements of each tensor have in common. */
-static int look_around(gpf_check *c, gpf_overlay *o, gpf__around *around)
+/* What the elements of each tensor have in common. The noise of all of y is a bound for what is
+ * downstream of one tensor. If it is below what GSL allows for anyway, it will do. */
+static int look_around(gpf_check *c, gpf_overlay *o)
 {
-    int status = GSL_SUCCESS;
+    double all;
+    int status = gpf__damage_noise(o, GPF__ALL_TARGETS, &all);
+    const bool enough = all <= 4 * GSL_DBL_EPSILON * fabs(c->value);
     for (size_t i = 0; i < c->n_x && status == GSL_SUCCESS; i++) {
-        around[i] = (gpf__around){ .base = c->value,
-                                   .typical = typical(c, i),
-                                   .depends = gpf_damage_depends(c->damage, i) };
-        status = gpf__damage_noise(o, i, &around[i].noise);
+        c->around[i] = (gpf__around){ .base = c->value,
+                                      .noise = all,
+                                      .typical = typical(c, i),
+                                      .depends = gpf_damage_depends(c->damage, i) };
+        if (!enough)
+            status = gpf__damage_noise(o, i, &c->around[i].noise);
     }
     return status;
 }
 
-static void check_element(const gpf_check *c, gpf_overlay *o, const gpf__around *around,
-                          gpf_element *e)
+static void check_element(const gpf_check *c, gpf_overlay *o, double rounding, gpf_element *e)
 {
-    gpf__around here = around[e->tensor];
-    const double *a = gradient(c, (size_t)e->tensor);
-    if (a)
-        here.rounding = c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)e->k];
+    gpf__around here = c->around[e->tensor];
+    here.rounding = rounding;
     gpf__decide(o, &here, e);
-}
-
-/* Starting a thread costs what it computes in about a quarter of a million doubles: with less work
- * than that for each, fewer are faster. */
-static int thread_count(int wanted, size_t elements, size_t doubles_each)
-{
-#ifdef _OPENMP
-    /* Each thread has an overlay of its own: together at most a quarter of the memory. */
-    const size_t room = 1 + gpf__machine_memory() / 4 / sizeof(double) / (doubles_each + 1);
-    enum { WORTH_A_THREAD = 1 << 18 };
-    const size_t worth = 1 + elements * doubles_each / WORTH_A_THREAD,
-                 most = (size_t)omp_get_max_threads();
-    size_t n = wanted > 0 ? (size_t)wanted : worth < most ? worth : most;
-    n = n < room ? n : room;
-    return (int)(elements < n ? elements : n);
-#else
-    (void)wanted, (void)elements, (void)doubles_each;
-    return 1;
-#endif
 }
 
 static int thread_number(void)
@@ -326,56 +366,126 @@ static int thread_number(void)
 #endif
 }
 
-static void free_overlays(gpf_overlay **o, int n)
+/* Overlays for n threads. */
+static int need_overlays(gpf_check *c, int n)
 {
-    for (int i = 0; o && i < n; i++)
-        gpf_overlay_free(o[i]);
-    free(o);
+    if (n <= c->n_overlay)
+        return GSL_SUCCESS;
+    gpf_overlay **o = realloc(c->overlay, (size_t)n * sizeof *o);
+    if (!o)
+        return GSL_ENOMEM;
+    c->overlay = o;
+    while (c->n_overlay < n) {
+        if (!(o[c->n_overlay] = gpf_overlay_alloc(c->damage)))
+            return GSL_ENOMEM;
+        c->n_overlay++;
+    }
+    return GSL_SUCCESS;
 }
 
-static gpf_overlay **alloc_overlays(const gpf_damage *d, int n)
+/* How many threads the work is worth. Starting one costs about 50 us, what it computes in 2^17
+ * doubles: with less than that for each, fewer are faster. Each has an overlay of its own: together
+ * they take at most a quarter of the memory. */
+static int thread_count(const gpf_check *c, int wanted, size_t elements, double doubles)
 {
-    gpf_overlay **o = calloc((size_t)n, sizeof *o);
-    for (int i = 0; o && i < n; i++)
-        if (!(o[i] = gpf_overlay_alloc(d))) {
-            free_overlays(o, i);
-            return NULL;
-        }
-    return o;
+#ifdef _OPENMP
+    enum { WORTH_A_THREAD = 1 << 17 };
+    const size_t room = 1 + gpf__machine_memory() / 4 / sizeof(double) /
+                                (gpf__damage_memory(c->damage) + 1),
+                 most = (size_t)omp_get_max_threads();
+    const double worth = 1 + doubles / WORTH_A_THREAD;
+    size_t n = wanted > 0 ? (size_t)wanted : worth < (double)most ? (size_t)worth : most;
+    n = n < room ? n : room;
+    n = elements < n ? elements : n;
+    return n > 0 ? (int)n : 1;
+#else
+    (void)c, (void)wanted, (void)elements, (void)doubles;
+    return 1;
+#endif
+}
+
+static void check_block(gpf_check *c, size_t first, size_t n, int threads)
+{
+    /* Neighbours on one thread: they share what an overlay has gathered. */
+    const int together = n >= 16 * 8 * (size_t)threads ? 16 : 1;
+    (void)together;
+#ifdef _OPENMP
+#pragma omp parallel for schedule(dynamic, together) num_threads(threads) if (threads > 1)
+#endif
+    for (long i = 0; i < (long)n; i++)
+        check_element(c, c->overlay[thread_number()], 0, &c->element[c->order[first + (size_t)i]]);
+}
+
+/* Only what was looked at, in the order of the tensors. */
+static void drop_unchecked(gpf_check *c)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < c->n_element; i++)
+        if (c->element[i].verdict != GPF_N_VERDICTS)
+            c->element[n++] = c->element[i];
+    c->n_element = n;
 }
 
 /* Checks the elements in blocks. An element's verdict depends on nothing but the base values, and
- * the caller's wish to stop is looked at between blocks of a fixed size: so the result is the same
- * for any number of threads. */
+ * the caller's wish to stop is looked at between blocks whose sizes do not depend on the threads: so
+ * the result is the same for any number of them. */
 static int check_elements(gpf_check *c, const gpf_check_options *how)
 {
-    enum { BLOCK = 32 };
-    c->threads = thread_count(how->threads, c->n_element, gpf__damage_work(c->damage));
-    gpf_overlay **overlay = alloc_overlays(c->damage, c->threads);
-    gpf__around *around = malloc(c->n_x * sizeof *around);
-    int status = overlay && around ? look_around(c, overlay[0], around) : GSL_ENOMEM;
-    size_t done = 0, wrong = 0;
+    enum { BLOCK = 32, BLOCK_WORK = 1 << 26 }; /* about 20 ms */
     const size_t total = c->n_element;
+    int status = need_overlays(c, 1);
+    if (status == GSL_SUCCESS)
+        status = look_around(c, c->overlay[0]);
+    size_t done = 0, wrong = 0, block = BLOCK;
+    c->threads = 1;
     while (status == GSL_SUCCESS && done < total) {
-        const long n = (long)(total - done < BLOCK ? total - done : BLOCK);
-        gpf_element *e = c->element + done;
-#ifdef _OPENMP
-#pragma omp parallel for schedule(dynamic, 1) num_threads(c->threads) if (c->threads > 1)
-#endif
-        for (long i = 0; i < n; i++)
-            check_element(c, overlay[thread_number()], around, &e[i]);
-        for (long i = 0; i < n; i++)
-            wrong += e[i].verdict == GPF_WRONG;
-        done += (size_t)n;
+        const size_t n = total - done < block ? total - done : block;
+        check_block(c, done, n, c->threads);
+        for (size_t i = done; i < done + n; i++)
+            wrong += c->element[c->order[i]].verdict == GPF_WRONG;
+        done += n;
         if (how->progress && how->progress(how->progress_arg, done, total))
             status = GPF_ECANCEL;
         if (how->max_failures && wrong >= how->max_failures)
             break;
+        if (done == n && done < total) { /* the first block tells what the others will cost */
+            const double each = gpf__overlay_work(c->overlay[0]) / (double)n;
+            c->threads = thread_count(c, how->threads, total - done, each * (double)(total - done));
+            if (status == GSL_SUCCESS)
+                status = need_overlays(c, c->threads);
+            if (!how->max_failures && each * BLOCK < BLOCK_WORK)
+                block = (size_t)(BLOCK_WORK / (each + 1));
+        }
     }
-    c->n_element = done;
-    free_overlays(overlay, c->threads);
-    free(around);
+    drop_unchecked(c);
     return status;
+}
+
+/* Elements that disagree: do they still if the analytic value may be off by its own rounding noise,
+ * which is measured only now that somebody needs it? */
+static int allow_for_rounding(gpf_check *c)
+{
+    bool measured = false;
+    for (size_t i = 0; i < c->n_element; i++) {
+        gpf_element *e = &c->element[i];
+        const double *a = gradient(c, (size_t)e->tensor);
+        if (e->verdict == GPF_RIGHT || e->verdict == GPF_VACUOUS || !a)
+            continue;
+        if (!measured) {
+            const int status = gpf__plan_noise(c->plan, c->ws, c->rounding);
+            if (status)
+                return status;
+            measured = true;
+        }
+        const double rounding = c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)e->k];
+        /* Far below the gap it changes nothing. */
+        if (rounding > 0 && !(1e3 * rounding < fabs(e->analytic - e->numeric))) {
+            const unsigned before = e->evaluations;
+            check_element(c, c->overlay[0], rounding, e);
+            e->evaluations += before;
+        }
+    }
+    return GSL_SUCCESS;
 }
 
 /* The gradient of element e with that element moved by t. */
@@ -444,10 +554,10 @@ int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *ho
     if (at->N != c->N)
         return gpf__diag(why, GSL_EBADLEN, "the point has %zu rows, the check was made for %zu",
                          at->N, c->N);
-    gpf_point *p = extend(c, at);
-    int status = p ? gpf_plan_run(c->plan, c->ws, p) : GSL_ENOMEM;
+    int status = extend(c, at);
+    gpf_point *p = c->point;
     if (status == GSL_SUCCESS)
-        status = gpf__plan_noise(c->plan, c->ws, c->rounding);
+        status = gpf_plan_run(c->plan, c->ws, p);
     if (status == GSL_SUCCESS)
         status = gpf_damage_base(c->damage, p, &c->value);
     if (status == GSL_SUCCESS)
@@ -457,12 +567,13 @@ int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *ho
         c->ran = status == GSL_SUCCESS || status == GPF_ECANCEL;
     }
     if (status == GSL_SUCCESS)
+        status = allow_for_rounding(c);
+    if (status == GSL_SUCCESS)
         status = blame_ties(c, p);
     const char *unbound = NULL;
     for (size_t i = 0; status == GPF_EUNBOUND && p && i < p->n_data && !unbound; i++)
         if (!p->data[i])
             unbound = gpf_node_name(c->g, p->data_node[i]);
-    gpf_point_free(p);
     if (unbound)
         return gpf__diag(why, status, "data %s has no values", unbound);
     return status ? gpf__diag(why, status, "%s", gpf_strerror(status)) : GSL_SUCCESS;

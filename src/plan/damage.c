@@ -54,6 +54,8 @@ struct gpf_damage {
     const gpf_tensor **x; /* inputs of the calls */
     int *in;              /* the values they are */
     int *all;             /* 0, 1, 2, .. */
+    int *every;           /* values that some target damages, in order */
+    size_t n_every;
     size_t n_sides, n_strips, strip, tiles, ints, most; /* doubles, ints; of the largest value */
     size_t points;                                      /* evaluated together */
     int *side;
@@ -80,6 +82,7 @@ struct gpf_overlay {
     int watched_side;
     size_t last_k;
     double last_t;
+    double work;       /* doubles computed */
     double *leaf_data; /* the target tile's own room, while it holds the element */
     gpf_workspace *shaken;
     gpf__noise *noise;
@@ -209,6 +212,16 @@ static int make_lists(gpf_damage *d, const gpf_node *xs)
         t->n = d->n_entry - t->first;
         if (status == GSL_SUCCESS)
             status = make_items(d, t, last_reader);
+    }
+    d->every = malloc(n_value * sizeof *d->every);
+    if (!d->every)
+        status = GSL_ENOMEM;
+    for (int v = 0; status == GSL_SUCCESS && v < p->n_value; v++) {
+        bool listed = false;
+        for (size_t k = 0; k < d->n_entry && !listed; k++)
+            listed = d->entry[k].value == v;
+        if (listed)
+            d->every[d->n_every++] = v;
     }
     free(to_y);
     free(last_reader);
@@ -383,6 +396,7 @@ void gpf_damage_free(gpf_damage *d)
     free(d->x);
     free(d->in);
     free(d->all);
+    free(d->every);
     free(d->side);
     free(d->margin);
     free(d);
@@ -427,11 +441,6 @@ size_t gpf_damage_target_size(const gpf_damage *d, size_t i)
 size_t gpf__damage_memory(const gpf_damage *d)
 {
     return d->tiles + (6 + d->n_strips) * d->strip + 7 * d->most + 4 * d->plan->scratch;
-}
-
-size_t gpf__damage_work(const gpf_damage *d)
-{
-    return d->plan->block;
 }
 
 int gpf_damage_depends(const gpf_damage *d, size_t i)
@@ -740,6 +749,7 @@ static void run_group(gpf_overlay *o, const item *it, size_t points, gpf_branch 
             }
             if (op->side && (b || v == o->watched))
                 compare_strip(o, v, &at, c, n, points, x, b);
+            o->work += (double)(n * points * at.n_rows);
             op->map(n * points * at.n_rows, strip_of(o, &e[k], c, points), x, d->call[v].attr);
         }
     }
@@ -844,8 +854,10 @@ static void run_single(gpf_overlay *o, int v, size_t points, gpf_branch *b)
         y->at.n_cols = 0;
         run_whole(o, v, points, b);
     }
-    if (gpf__tile_damaged(y))
-        prune(o, v, points);
+    if (!gpf__tile_damaged(y))
+        return;
+    o->work += 2 * (double)(points * y->at.n_rows * y->at.n_cols);
+    prune(o, v, points);
 }
 
 /* f at base element + t[0 .. points-1]. */
@@ -893,27 +905,29 @@ int gpf_overlay_values(gpf_overlay *o, size_t i, size_t k, const double *t, size
     return GSL_SUCCESS;
 }
 
-/* Everything downstream of target i, computed again and shaken, in values of its own. */
-static double shake_downstream(gpf_overlay *o, size_t i)
+/* The n values (their numbers are `apart` ints from each other), in order, computed again and
+ * shaken, in memory of their own. */
+static double shake(gpf_overlay *o, const int *value, size_t apart, size_t n)
 {
     const gpf_damage *d = o->d;
     const gpf_plan *p = d->plan;
-    const target *x = &d->target[i];
     gpf_tensor *t = o->shaken->t;
     memcpy(t, d->base->t, (size_t)p->n_value * sizeof *t);
-    for (size_t k = 0; k < x->n; k++) {
-        const int v = d->entry[x->first + k].value;
-        const gpf__value *value = &p->value[v];
-        t[v].data = value->source == GPF__VIEW ? t[value->of].data + value->offset
-                                               : o->shaken->block + value->offset;
+    for (size_t k = 0; k < n; k++) {
+        const int v = value[k * apart];
+        const gpf__value *at = &p->value[v];
+        if (at->source == GPF__VIEW)
+            t[v].data = t[at->of].data + at->offset;
+        if (at->source != GPF__SLOT)
+            continue;
+        t[v].data = o->shaken->block + at->offset;
         /* Noise leaves some steps alone: they need their values here. */
-        if (value->source == GPF__SLOT)
-            memcpy(t[v].data, d->base->t[v].data, gpf__tensor_size(&t[v]) * sizeof(double));
+        memcpy(t[v].data, d->base->t[v].data, gpf__tensor_size(&t[v]) * sizeof(double));
     }
     double noise = 0;
     for (int run = 0; run < GPF__NOISE_RUNS; run++) {
-        for (size_t k = 0; k < x->n; k++) {
-            const int step = p->value[d->entry[x->first + k].value].step;
+        for (size_t k = 0; k < n; k++) {
+            const int step = p->value[value[k * apart]].step;
             if (step >= 0)
                 gpf__noise_step(o->noise, &p->step[step], t);
         }
@@ -925,15 +939,20 @@ static double shake_downstream(gpf_overlay *o, size_t i)
 
 int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
 {
+    const gpf_damage *d = o->d;
     *noise = 0;
     if (!o->shaken)
-        o->shaken = gpf__workspace_make(o->d->plan);
+        o->shaken = gpf__workspace_make(d->plan);
     if (!o->noise)
-        o->noise = gpf__noise_alloc(o->d->plan);
+        o->noise = gpf__noise_alloc(d->plan);
     if (!o->shaken || !o->noise)
         return GSL_ENOMEM;
     gpf__noise_restart(o->noise);
-    *noise = shake_downstream(o, i);
+    const size_t apart = sizeof *d->entry / sizeof(int);
+    if (i == GPF__ALL_TARGETS)
+        *noise = shake(o, d->every, 1, d->n_every);
+    else
+        *noise = shake(o, &d->entry[d->target[i].first].value, apart, d->target[i].n);
     return GSL_SUCCESS;
 }
 
@@ -954,4 +973,9 @@ int gpf_overlay_side(gpf_overlay *o, gpf_node node, size_t element, int *side)
     o->watched = -1;
     *side = o->watched_side;
     return GSL_SUCCESS;
+}
+
+double gpf__overlay_work(const gpf_overlay *o)
+{
+    return o->work;
 }

@@ -6,6 +6,7 @@
 #include "op/rows.h"
 
 #include <gradproof/plan.h>
+#include <stdint.h>
 
 /* Elements of an elementwise op done at a time where an input has to be gathered first. */
 enum { GPF__STRIP = 512 };
@@ -109,7 +110,9 @@ void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t);
 /* Noise of every output element, in the outputs' order, at the point ws was last run at. ws keeps
  * its outputs. */
 int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise);
-/* Noise of y when something downstream of target i is computed again, at the base point. */
+/* Noise of y when something downstream of target i is computed again, at the base point; or when
+ * everything is. */
+#define GPF__ALL_TARGETS SIZE_MAX
 int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise);
 
 /* Copies outputs that are computed elsewhere to their places. */
@@ -117,8 +120,8 @@ void gpf__plan_collect(const gpf_plan *p, gpf_workspace *ws);
 
 /* Doubles an overlay takes. */
 size_t gpf__damage_memory(const gpf_damage *d);
-/* Doubles a full evaluation writes: how much work an evaluation may be. */
-size_t gpf__damage_work(const gpf_damage *d);
+/* Doubles an overlay has computed so far. */
+double gpf__overlay_work(const gpf_overlay *o);
 
 /* gpf_workspace_alloc without a handler call: NULL without memory. */
 gpf_workspace *gpf__workspace_make(const gpf_plan *p);
