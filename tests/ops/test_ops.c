@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Every row of the registry and every composed function through the same loops. */
-#include "../unit/help.h"
-#include "op/rows.h"
+#include "ops/feed.h"
 
 #include <float.h>
 
@@ -73,19 +72,6 @@ static const oracle oracles[] = {
 #define ENTRY(name, arity, value, da, db) { #name, arity, name##_at, { name##_da, name##_db } },
     ORACLES(ENTRY)
 };
-
-static bool is_elementwise(const gpf_op *op)
-{
-    return op->map && !op->shape;
-}
-
-/* Where a row wants its inputs drawn. */
-static void domain(const gpf_op *op, double *lo, double *hi)
-{
-    const bool given = op->lo != 0 || op->hi != 0;
-    *lo = given ? op->lo : -2;
-    *hi = given ? op->hi : 2;
-}
 
 static const oracle *oracle_of(const gpf_op *op)
 {
@@ -406,200 +392,6 @@ static void test_rows_are_complete(void **state)
 }
 
 /* Part 3: derivatives of everything, on random shapes and layouts. */
-typedef struct feed {
-    const gpf_op *op; /* one of these two */
-    const gpf_fn *fn;
-    gpf_attr attr;
-    int n_x;
-    gpf_shape x[3];
-    double lo[3], hi[3];
-    int kind[3]; /* what the values are: see `value` */
-} feed;
-
-enum { NUMBER, LABEL, SIGN, ROW_OF_PROBABILITIES };
-
-static ptrdiff_t some_size(dice *d)
-{
-    return 1 + below(d, 3);
-}
-
-static gpf_shape some_shape(dice *d, int least_rank, bool with_n)
-{
-    gpf_shape s = gpf_shape0();
-    s.rank = least_rank + below(d, GPF_MAX_RANK + 1 - least_rank);
-    for (int a = 0; a < s.rank; a++)
-        s.dim[a] = with_n && below(d, 4) == 0 ? GPF_N : some_size(d);
-    return s;
-}
-
-/* Inputs that broadcast to one shape: leading axes dropped, others of size 1. */
-static void feed_elementwise(dice *d, feed *f)
-{
-    const gpf_shape y = some_shape(d, 0, true);
-    for (int i = 0; i < f->n_x; i++) {
-        const int drop = below(d, 3) ? 0 : below(d, y.rank + 1);
-        f->x[i] = gpf_shape_of(y.rank - drop, y.dim + drop);
-        for (int a = 0; a < f->x[i].rank; a++)
-            if (below(d, 3) == 0)
-                f->x[i].dim[a] = 1;
-    }
-    /* Parameters in (0, 1), growing: clip wants lo < hi. */
-    double last = 0.1;
-    for (const gpf_op_param *p = f->op->params; p && p->name && below(d, 2); p++)
-        f->attr.p[p->slot] = last = between(d, last, 0.95);
-}
-
-static void feed_axes(dice *d, feed *f)
-{
-    f->x[0] = some_shape(d, 0, true);
-    f->attr.k[0] = below(d, 3) ? below(d, 1 << f->x[0].rank) : GPF_ALL_AXES;
-}
-
-static void feed_axis(dice *d, feed *f)
-{
-    f->x[0] = some_shape(d, 1, true);
-    f->attr.k[0] = below(d, 2 * f->x[0].rank) - f->x[0].rank;
-}
-
-static void feed_matmul(dice *d, feed *f)
-{
-    const ptrdiff_t inner = below(d, 4) ? some_size(d) : GPF_N;
-    f->x[0] = gpf_shape2(below(d, 2) ? GPF_N : some_size(d), inner);
-    f->x[1] = gpf_shape2(inner, some_size(d));
-}
-
-static void feed_matrix(dice *d, feed *f)
-{
-    f->x[0] = gpf_shape2(below(d, 2) ? GPF_N : some_size(d), some_size(d));
-}
-
-static void feed_square(dice *d, feed *f)
-{
-    const ptrdiff_t n = below(d, 2) ? GPF_N : some_size(d);
-    f->x[0] = gpf_shape2(n, n);
-}
-
-static void feed_vector(dice *d, feed *f)
-{
-    const ptrdiff_t n = below(d, 2) ? GPF_N : some_size(d);
-    const int form = below(d, 3);
-    f->x[0] = form == 0 ? gpf_shape1(n) : form == 1 ? gpf_shape2(1, n) : gpf_shape2(n, 1);
-}
-
-static void put_shape(gpf_attr *a, gpf_shape s)
-{
-    a->k[0] = s.rank;
-    memcpy(a->k + 1, s.dim, sizeof s.dim);
-}
-
-/* The same sizes in another order, with a 1 more or less. */
-static void feed_reshape(dice *d, feed *f)
-{
-    f->x[0] = some_shape(d, 1, true);
-    gpf_shape y = f->x[0];
-    for (int a = y.rank; a-- > 1;) {
-        const int b = below(d, a + 1);
-        const ptrdiff_t swap = y.dim[a];
-        y.dim[a] = y.dim[b];
-        y.dim[b] = swap;
-    }
-    y.rank += y.rank < GPF_MAX_RANK && below(d, 2);
-    put_shape(&f->attr, y);
-}
-
-static void feed_broadcast(dice *d, feed *f)
-{
-    const gpf_shape y = some_shape(d, 0, true);
-    const int drop = below(d, y.rank + 1);
-    f->x[0] = gpf_shape_of(y.rank - drop, y.dim + drop);
-    for (int a = 0; a < f->x[0].rank; a++)
-        if (below(d, 2))
-            f->x[0].dim[a] = 1;
-    put_shape(&f->attr, y);
-}
-
-/* A box in a larger shape: slice goes one way, pad the other. */
-static void feed_box(dice *d, feed *f, bool pad)
-{
-    const gpf_shape large = some_shape(d, 0, true);
-    gpf_shape small = large;
-    for (int a = 0; a < large.rank; a++) {
-        if (large.dim[a] != GPF_N) {
-            small.dim[a] = 1 + below(d, (int)large.dim[a]);
-            f->attr.k[a] = below(d, (int)(large.dim[a] - small.dim[a]) + 1);
-        }
-        f->attr.k[4 + a] = pad ? large.dim[a] : small.dim[a];
-    }
-    f->x[0] = pad ? small : large;
-}
-
-static void feed_slice(dice *d, feed *f)
-{
-    feed_box(d, f, false);
-}
-
-static void feed_pad(dice *d, feed *f)
-{
-    feed_box(d, f, true);
-}
-
-static void feed_concat(dice *d, feed *f)
-{
-    f->n_x = 1 + below(d, 3);
-    const gpf_shape s = some_shape(d, 1, true);
-    const int axis = below(d, s.rank);
-    f->attr.k[0] = axis;
-    for (int i = 0; i < f->n_x; i++) {
-        f->x[i] = s;
-        f->x[i].dim[axis] = some_size(d);
-    }
-}
-
-static void feed_one_hot(dice *d, feed *f)
-{
-    const ptrdiff_t n = below(d, 2) ? GPF_N : some_size(d);
-    f->x[0] = below(d, 2) ? gpf_shape1(n) : gpf_shape2(n, 1);
-    f->attr.k[0] = 3;
-    f->kind[0] = LABEL;
-}
-
-static void feed_size(dice *d, feed *f)
-{
-    f->attr.k[0] = 1 + below(d, 5);
-    f->attr.k[1] = 1 + below(d, 3);
-}
-
-static const struct {
-    const char *name;
-    void (*draw)(dice *d, feed *f);
-} feeds[] = {
-    { "sum", feed_axes },         { "max", feed_axes },
-    { "winner", feed_axes },      { "logsumexp", feed_axes },
-    { "size", feed_size },        { "softmax", feed_axis },
-    { "log_softmax", feed_axis }, { "matmul", feed_matmul },
-    { "transpose", feed_matrix }, { "diag", feed_vector },
-    { "diag_part", feed_square }, { "trace", feed_square },
-    { "reshape", feed_reshape },  { "broadcast", feed_broadcast },
-    { "slice", feed_slice },      { "pad", feed_pad },
-    { "concat", feed_concat },    { "one_hot", feed_one_hot },
-};
-
-static void feed_row(dice *d, feed *f)
-{
-    for (int i = 0; i < 3; i++)
-        domain(f->op, &f->lo[i], &f->hi[i]);
-    if (is_elementwise(f->op)) {
-        feed_elementwise(d, f);
-        return;
-    }
-    for (size_t i = 0; i < COUNT(feeds); i++)
-        if (!strcmp(feeds[i].name, f->op->name)) {
-            feeds[i].draw(d, f);
-            return;
-        }
-    fail_msg("the row %s has a shape rule and no line in `feeds`", f->op->name);
-}
-
 /* The graph, point and seeds of one trial. Values in one block each, so that all is freed. */
 typedef struct rig {
     feed f;
@@ -873,33 +665,32 @@ static void test_row_derivatives(void **state)
     }
 }
 
-/* Part 4: composed functions. X(name, arity, lo, hi, what b is, how terms add up, term). */
+/* Part 4: composed functions. X(name, how terms add up, term); ranges: feed_function. */
 enum gather { EACH, TOTAL, LOSS, OWN };
-#define FUNCTIONS(X)                                                                  \
-    X(mean, -2, 2, NUMBER, OWN, 0)                                                    \
-    X(variance, -2, 2, NUMBER, OWN, 0)                                                \
-    X(swish, -2, 2, NUMBER, EACH, a / (1 + expl(-p[0] * a)))                          \
-    X(gelu, -2, 2, NUMBER, EACH, a *(1 + erfl(a / sqrtl(2))) / 2)                     \
-    X(softsign, -2, 2, NUMBER, EACH, a / (1 + fabsl(a)))                              \
-    X(mish, -2, 2, NUMBER, EACH, a *tanhl(log1pl(expl(a))))                           \
-    X(selu, -2, 2, NUMBER, EACH,                                                      \
-      1.0507009873554804934193349852946L *                                            \
-          (a > 0 ? a : 1.6732632423543772848170429916717L * expm1l(a)))               \
-    X(mse, -2, 2, NUMBER, LOSS, (a - b) * (a - b))                                    \
-    X(mae, -2, 2, NUMBER, LOSS, fabsl(a - b))                                         \
-    X(bce, 0.1, 0.9, NUMBER, LOSS, -b *logl(a) - (1 - b) * logl(1 - a))               \
-    X(bce_with_logits, -2, 2, NUMBER, LOSS, log1pl(expl(a)) - a * b)                  \
-    X(cross_entropy, -2, 2, ROW_OF_PROBABILITIES, OWN, 0)                             \
-    X(hinge, -2, 2, SIGN, LOSS, a *b < 1 ? 1 - a * b : 0)                             \
-    X(huber, -2, 2, NUMBER, LOSS,                                                     \
-      fabsl(a - b) < p[0] ? (a - b) * (a - b) / 2 : p[0] * (fabsl(a - b) - p[0] / 2)) \
-    X(half_sse, -2, 2, NUMBER, TOTAL, (a - b) * (a - b) / 2)                          \
-    X(dot, -2, 2, NUMBER, TOTAL, a *b)                                                \
-    X(l1, -2, 2, NUMBER, TOTAL, fabsl(a))                                             \
-    X(l2, -2, 2, NUMBER, TOTAL, a *a / 2)                                             \
-    X(norm, 0.2, 2, NUMBER, OWN, 0)
+#define FUNCTIONS(X)                                                                               \
+    X(mean, OWN, 0)                                                                                \
+    X(variance, OWN, 0)                                                                            \
+    X(swish, EACH, a / (1 + expl(-p[0] * a)))                                                      \
+    X(gelu, EACH, a *(1 + erfl(a / sqrtl(2))) / 2)                                                 \
+    X(softsign, EACH, a / (1 + fabsl(a)))                                                          \
+    X(mish, EACH, a *tanhl(log1pl(expl(a))))                                                       \
+    X(selu, EACH,                                                                                  \
+      1.0507009873554804934193349852946L *                                                         \
+          (a > 0 ? a : 1.6732632423543772848170429916717L * expm1l(a)))                            \
+    X(mse, LOSS, (a - b) * (a - b))                                                                \
+    X(mae, LOSS, fabsl(a - b))                                                                     \
+    X(bce, LOSS, -b *logl(a) - (1 - b) * logl(1 - a))                                              \
+    X(bce_with_logits, LOSS, log1pl(expl(a)) - a * b)                                              \
+    X(cross_entropy, OWN, 0)                                                                       \
+    X(hinge, LOSS, a *b < 1 ? 1 - a * b : 0)                                                       \
+    X(huber, LOSS, fabsl(a - b) < p[0] ? (a - b) * (a - b) / 2 : p[0] * (fabsl(a - b) - p[0] / 2)) \
+    X(half_sse, TOTAL, (a - b) * (a - b) / 2)                                                      \
+    X(dot, TOTAL, a *b)                                                                            \
+    X(l1, TOTAL, fabsl(a))                                                                         \
+    X(l2, TOTAL, a *a / 2)                                                                         \
+    X(norm, OWN, 0)
 
-#define TERM(name, lo, hi, kind, how, term)                  \
+#define TERM(name, how, term)                                \
     static real name##_term(real a, real b, const double *p) \
     {                                                        \
         (void)a, (void)b, (void)p;                           \
@@ -909,12 +700,10 @@ FUNCTIONS(TERM)
 
 static const struct function {
     const char *name;
-    double lo, hi;
-    int kind;
     enum gather how;
     real (*term)(real a, real b, const double *p);
 } functions[] = {
-#define LINE(name, lo, hi, kind, how, term) { #name, lo, hi, kind, how, name##_term },
+#define LINE(name, how, term) { #name, how, name##_term },
     FUNCTIONS(LINE)
 };
 
@@ -991,12 +780,8 @@ static void test_functions(void **state)
             const bool loss = fn->params && fn->params[0].kind == GPF_REDUCTION;
             if (loss)
                 r.f.attr.k[0] = trial % 3;
-            r.f.kind[1] = f->kind;
+            feed_function(&d, &r.f);
             r.f.x[0] = r.f.x[1] = gpf_shape2(trial % 2 ? GPF_N : 4, 3);
-            for (int i = 0; i < 2; i++) {
-                r.f.lo[i] = f->lo;
-                r.f.hi[i] = f->hi;
-            }
             rig_build(&r, &d);
             rig_draw(&r, &d);
             if (gpf_shape_equal(gpf_node_shape(r.g, r.leaf[0]), r.f.x[0]) &&
