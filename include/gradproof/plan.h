@@ -88,7 +88,8 @@ typedef struct gpf_overlay gpf_overlay;
 GPF_API gpf_damage *gpf_damage_alloc(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n,
                                      size_t N);
 GPF_API void gpf_damage_free(gpf_damage *d);
-/* Sets the base point and evaluates there; *y may be NULL. No overlay may be in use meanwhile. */
+/* Sets the base point and evaluates there; *y may be NULL. No overlay may be in use meanwhile, and
+ * the point and the data bound to it must not change until no overlay is used any more. */
 GPF_API int gpf_damage_base(gpf_damage *d, const gpf_point *at, double *y);
 /* Base values of target i, row-major; its size. */
 GPF_API const double *gpf_damage_target(const gpf_damage *d, size_t i);
@@ -118,8 +119,8 @@ typedef struct gpf_branch {
  * branch records, or NULL. Allocates nothing; the same result on any thread. */
 GPF_API int gpf_overlay_values(gpf_overlay *o, size_t i, size_t k, const double *t, size_t m,
                                double *f, gpf_branch *b);
-/* Side of one element of a piecewise node at the last point the overlay evaluated; GSL_EINVAL if the
- * node has none, or nothing was evaluated since the base was set. */
+/* Side of one element of a piecewise node at the last point evaluated with a branch record, if the
+ * target has not changed since; GSL_EINVAL if the node has none. */
 GPF_API int gpf_overlay_side(gpf_overlay *o, gpf_node node, size_t element, int *side);
 
 #ifdef __cplusplus

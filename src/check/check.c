@@ -296,7 +296,7 @@ static int choose(gpf_check *c, const gpf_check_options *how)
         size_t *chosen = c->order + done;
         if (m < n)
             status = sample(chosen, m, n, r);
-        for (size_t j = 0; j < m; j++) {
+        for (size_t j = 0; j < m && status == GSL_SUCCESS; j++) {
             gpf_element *e = &c->element[done + j];
             const size_t k = m < n ? chosen[j] : j;
             *e = (gpf_element){ .tensor = (int)i,

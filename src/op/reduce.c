@@ -134,8 +134,9 @@ static int sum_damage(const gpf__patch *p)
     if (over_cols)
         y->at.col = 0, y->at.n_cols = 1;
     const size_t n = x->at.n_rows, points = p->points;
+    const size_t m = y->at.n_rows * y->at.n_cols * points;
     gpf__tile_delta(x, points, p->delta, p->strip);
-    gpf__tile_base(y, &y->at, y->at.col, y->at.n_cols, points, y->data);
+    memset(y->data, 0, m * sizeof *y->data);
     for (size_t c = 0; c < x->at.n_cols; c++)
         for (size_t q = 0; q < points; q++) {
             const double *d = p->delta + (c * points + q) * n;
@@ -146,6 +147,9 @@ static int sum_damage(const gpf__patch *p)
                 for (size_t i = 0; i < n; i++)
                     to[i] += d[i];
         }
+    gpf__tile_base(y, &y->at, y->at.col, y->at.n_cols, points, p->delta);
+    for (size_t i = 0; i < m; i++)
+        y->data[i] += p->delta[i];
     return 1;
 }
 

@@ -898,7 +898,7 @@ int gpf_overlay_values(gpf_overlay *o, size_t i, size_t k, const double *t, size
         const size_t points = m - j < d->points ? m - j : d->points;
         evaluate(o, k, t + j, points, f + j, b ? b + j : NULL);
     }
-    if (m) {
+    if (m && b) {
         o->last_k = k;
         o->last_t = t[m - 1];
     }
