@@ -333,12 +333,12 @@ static double typical(const gpf_check *c, size_t i)
 }
 
 /* What the elements of each tensor have in common. The noise of all of y is a bound for what is
- * downstream of one tensor. If it is below what GSL allows for anyway, it will do. */
+ * downstream of one tensor; where nothing much cancels, that is as good. */
 static int look_around(gpf_check *c, gpf_overlay *o)
 {
     double all;
     int status = gpf__damage_noise(o, GPF__ALL_TARGETS, &all);
-    const bool enough = all <= 4 * GSL_DBL_EPSILON * fabs(c->value);
+    const bool enough = all <= 64 * GSL_DBL_EPSILON * fabs(c->value);
     for (size_t i = 0; i < c->n_x && status == GSL_SUCCESS; i++) {
         c->around[i] = (gpf__around){ .base = c->value,
                                       .noise = all,

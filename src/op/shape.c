@@ -34,8 +34,18 @@ bool gpf__tensor_is_dense(const gpf_tensor *t)
 
 void gpf__tensor_copy(const gpf_tensor *y, const gpf_tensor *x)
 {
-    const size_t *d = x->dim;
-    const ptrdiff_t *s = x->stride, *t = y->stride;
+    if (gpf__tensor_is_dense(x) && gpf__tensor_is_dense(y)) {
+        memcpy(y->data, x->data, gpf__tensor_size(x) * sizeof *y->data);
+        return;
+    }
+    /* The axes there are, moved to the right, so that the innermost loop is over one of them. */
+    size_t d[GPF_MAX_RANK] = { 1, 1, 1, 1 };
+    ptrdiff_t s[GPF_MAX_RANK] = { 0 }, t[GPF_MAX_RANK] = { 0 };
+    for (int a = x->rank, to = GPF_MAX_RANK; a-- > 0;) {
+        d[--to] = x->dim[a];
+        s[to] = x->stride[a];
+        t[to] = y->stride[a];
+    }
     for (size_t i = 0; i < d[0]; i++)
         for (size_t j = 0; j < d[1]; j++)
             for (size_t k = 0; k < d[2]; k++) {
