@@ -54,5 +54,7 @@ LIBS=$gpf_saved_LIBS
 CFLAGS=$gpf_saved_CFLAGS
 AS_IF([test $GPF_CBLAS_NAME = none], [AC_MSG_ERROR([no CBLAS that links: tried $gpf_candidates])])
 AC_DEFINE_UNQUOTED([GPF_CBLAS_NAME], ["$GPF_CBLAS_NAME"], [The CBLAS linked at configure time])
+AS_IF([test $GPF_CBLAS_NAME = gslcblas],
+      [AC_DEFINE([GPF_CBLAS_PLAIN], [1], [Define if that CBLAS is plain loops])])
 AC_SUBST([GPF_CBLAS_NAME])
 AC_SUBST([CBLAS_LIBS])])

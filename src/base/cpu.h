@@ -9,8 +9,12 @@ enum { GPF__CPU_ANY, GPF__CPU_AVX2, GPF__CPU_AVX512, GPF__N_CPUS };
 #if defined(__x86_64__) && defined(__GNUC__)
 #define GPF__X86 1
 #define GPF__TARGET_AVX2 __attribute__((target("avx2,fma")))
+#ifdef __clang__ /* does not know the preference */
+#define GPF__TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
+#else
 #define GPF__TARGET_AVX512 \
     __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,prefer-vector-width=512")))
+#endif
 #endif
 
 /* The best this machine has, or what the environment variable GRADPROOF_CPU names (any, avx2,

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "config.h"
 #include "op/gemm.h"
 #include "op/tile.h"
 
@@ -36,8 +37,8 @@ static int matmul_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_s
 
 /* What CBLAS can take in place: one stride 1, the other at least the row length. */
 typedef struct factor {
-    const double *data;
-    enum CBLAS_TRANSPOSE transpose;
+    double *data;
+    bool transposed;
     int ld;
 } factor;
 
@@ -46,45 +47,49 @@ static bool in_place(const gpf_tensor *t, factor *f)
     const ptrdiff_t rows = (ptrdiff_t)t->dim[0], cols = (ptrdiff_t)t->dim[1];
     const ptrdiff_t s0 = t->stride[0], s1 = t->stride[1];
     f->data = t->data;
-    if ((s1 == 1 || cols == 1) && (s0 >= cols || rows == 1) && s0 <= INT_MAX) {
-        f->transpose = CblasNoTrans;
-        f->ld = (int)(s0 >= cols ? s0 : cols);
-        return true;
-    }
-    if ((s0 == 1 || rows == 1) && (s1 >= rows || cols == 1) && s1 <= INT_MAX) {
-        f->transpose = CblasTrans;
-        f->ld = (int)(s1 >= rows ? s1 : rows);
-        return true;
-    }
-    return false;
+    f->transposed = !((s1 == 1 || cols == 1) && (s0 >= cols || rows == 1));
+    if (f->transposed && !((s0 == 1 || rows == 1) && (s1 >= rows || cols == 1)))
+        return false;
+    const ptrdiff_t length = f->transposed ? rows : cols, apart = f->transposed ? s1 : s0;
+    const ptrdiff_t ld = apart >= length ? apart : length;
+    f->ld = (int)ld;
+    return rows <= INT_MAX && cols <= INT_MAX && ld <= INT_MAX;
 }
 
-static size_t matmul_scratch(const gpf_call *c)
+/* A BLAS pays from about here on: below, its call and its copies cost more than its kernel and
+ * threads gain. gslcblas never does. */
+static bool worth_a_blas(size_t m, size_t n, size_t k)
 {
-    size_t n = 0;
-    factor f;
-    for (int i = 0; i < 2; i++)
-        n += in_place(c->x[i], &f) ? 0 : gpf__tensor_size(c->x[i]);
-    return n;
+#ifdef GPF_CBLAS_PLAIN
+    (void)m, (void)n, (void)k;
+    return false;
+#else
+    enum { NARROW = 16, SMALL = 64 * 64 * 64 };
+    return m > NARROW && n > NARROW && k > NARROW && (double)m * (double)n * (double)k > SMALL;
+#endif
+}
+
+static gpf__matrix matrix_of(const gpf_tensor *t)
+{
+    return (gpf__matrix){ t->data, t->stride[0], t->stride[1] };
 }
 
 /* Y (m x n) = A (m x k) B (k x n); transposes and strides go into the call, not into copies. */
 static void matmul_eval(const gpf_call *c)
 {
-    factor f[2];
-    double *scratch = c->scratch;
-    for (int i = 0; i < 2; i++)
-        if (!in_place(c->x[i], &f[i])) {
-            gpf_tensor packed = *c->x[i];
-            packed.data = scratch;
-            gpf__tensor_dense(&packed);
-            gpf__tensor_copy(&packed, c->x[i]);
-            scratch += gpf__tensor_size(&packed);
-            in_place(&packed, &f[i]);
-        }
-    const int m = (int)c->y->dim[0], n = (int)c->y->dim[1], k = (int)c->x[0]->dim[1];
-    cblas_dgemm(CblasRowMajor, f[0].transpose, f[1].transpose, m, n, k, 1, f[0].data, f[0].ld,
-                f[1].data, f[1].ld, 0, c->y->data, n);
+    const gpf_tensor *a = c->x[0], *b = c->x[1], *y = c->y;
+    const size_t m = y->dim[0], n = y->dim[1], k = a->dim[1];
+    factor A, B, Y;
+    if (worth_a_blas(m, n, k) && in_place(a, &A) && in_place(b, &B) && in_place(y, &Y)) {
+        /* Column after column, a factor that lies row after row is the transposed one. */
+        const enum CBLAS_TRANSPOSE transpose[] = { CblasNoTrans, CblasTrans };
+        cblas_dgemm(Y.transposed ? CblasColMajor : CblasRowMajor,
+                    transpose[A.transposed != Y.transposed],
+                    transpose[B.transposed != Y.transposed], (int)m, (int)n, (int)k, 1, A.data,
+                    A.ld, B.data, B.ld, 0, Y.data, Y.ld);
+    } else {
+        gpf__gemm(m, n, k, matrix_of(a), matrix_of(b), matrix_of(y), 0);
+    }
 }
 
 static gpf__matrix matrix_at(const gpf_tensor *t, size_t i, size_t j)
@@ -163,9 +168,9 @@ const gpf_op gpf_op_matmul = { .name = "matmul",
                                .arity = 2,
                                .formula = "a @ b",
                                .latex = "a\\,b",
+                               .flags = GPF_OP_STRIDED,
                                .shape = matmul_shape,
                                .eval = matmul_eval,
-                               .scratch = matmul_scratch,
                                .damage = matmul_damage,
                                .vjp = { matmul_vjp0, matmul_vjp1 },
                                .jvp = { matmul_jvp0, matmul_jvp1 } };
