@@ -223,13 +223,18 @@ gpf_node gpf_damage_nonfinite(const gpf_damage *d, size_t *element)
         const gpf__value *value = &d->plan->value[v];
         if (value->source == GPF__VIEW || value->node == GPF_NONE)
             continue; /* looks into a value that was looked at */
-        const double *x = d->base->t[v].data;
-        for (size_t i = 0; i < gpf__tensor_size(&value->t); i++)
-            if (!isfinite(x[i])) {
-                if (element)
-                    *element = i;
-                return value->node;
-            }
+        gpf_tensor row_major = value->t;
+        gpf__tensor_dense(&row_major);
+        const gpf__walk w = gpf__walk_make(&value->t, &row_major);
+        for (size_t i = 0; i < gpf__tensor_size(&value->t); i++) {
+            double x;
+            gpf__walk_read(&x, d->base->t[v].data, &w, i, 1);
+            if (isfinite(x))
+                continue;
+            if (element)
+                *element = i;
+            return value->node;
+        }
     }
     return GPF_NONE;
 }
