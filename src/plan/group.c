@@ -164,7 +164,8 @@ typedef struct buffer {
 
 typedef struct coder {
     gpf__maker *m;
-    gpf__group *group;
+    const gpf__group *group;
+    int first; /* instruction of the group */
     size_t code_cap, walk_cap, fill_cap, buffer_cap;
     buffer *buffer;
     int n_buffer;
@@ -175,7 +176,7 @@ static int new_buffer(coder *c)
 {
     if (gpf__grow(&c->buffer, &c->buffer_cap, (size_t)c->n_buffer + 1, sizeof *c->buffer))
         return -1;
-    c->buffer[c->n_buffer] = (buffer){ c->group->n_code, 0 };
+    c->buffer[c->n_buffer] = (buffer){ c->m->p->n_code, 0 };
     return c->n_buffer++;
 }
 
@@ -185,14 +186,13 @@ static int emit(coder *c, gpf__code code)
     if (gpf__grow(&p->code, &c->code_cap, (size_t)p->n_code + 1, sizeof *p->code))
         return GSL_ENOMEM;
     p->code[p->n_code++] = code;
-    c->group->n_code++;
     return GSL_SUCCESS;
 }
 
 static gpf__operand in_buffer(coder *c, int b)
 {
-    if (c->buffer[b].last < c->group->n_code)
-        c->buffer[b].last = c->group->n_code;
+    if (c->buffer[b].last < c->m->p->n_code)
+        c->buffer[b].last = c->m->p->n_code;
     return (gpf__operand){ GPF__BUFFER, b };
 }
 
@@ -217,30 +217,39 @@ static int fill_for(coder *c, const double *value, gpf__operand *x)
     return GSL_SUCCESS;
 }
 
+static int add_walk(coder *c, gpf__walk w)
+{
+    gpf_plan *p = c->m->p;
+    if (gpf__grow(&p->walk, &c->walk_cap, (size_t)p->n_walk + 1, sizeof *p->walk))
+        return -1;
+    p->walk[p->n_walk] = w;
+    return p->n_walk++;
+}
+
 /* Value v, which does not lie as the result does, read into a buffer along a walk: once a strip,
  * or once for all where it is a single number. */
 static int read_for(coder *c, const gpf__step *s, int v, gpf__operand *x)
 {
     gpf_plan *p = c->m->p;
     const gpf__walk w = gpf__walk_make(&p->value[v].t, &p->value[s->value].t);
-    const bool single = w.n == 1 && w.stride[0] == 0;
-    for (int i = 0; i < c->group->n_code; i++) {
-        const gpf__code *earlier = &p->code[c->group->code + i];
-        if (earlier->walk >= 0 && earlier->x[0].at == v &&
-            !memcmp(&p->walk[earlier->walk], &w, sizeof w)) {
+    for (int i = c->first; i < p->n_code; i++) {
+        const gpf__code *earlier = &p->code[i];
+        if (earlier->kind == GPF__READ && earlier->x[0].at == v &&
+            !memcmp(&p->walk[earlier->of], &w, sizeof w)) {
             *x = in_buffer(c, earlier->y.at);
             return GSL_SUCCESS;
         }
     }
-    const int b = new_buffer(c);
-    if (b < 0 || gpf__grow(&p->walk, &c->walk_cap, (size_t)p->n_walk + 1, sizeof *p->walk))
+    const int b = new_buffer(c), walk = add_walk(c, w);
+    if (b < 0 || walk < 0)
         return GSL_ENOMEM;
-    p->walk[p->n_walk++] = w;
-    const gpf__code code = {
-        .step = -1, .walk = p->n_walk - 1, .y = { GPF__BUFFER, b }, .x = { { GPF__MEMORY, v } }
-    };
-    if (single)
+    if (w.n == 1 && w.stride[0] == 0)
         c->buffer[b].last = INT32_MAX;
+    const gpf__code code = { .kind = GPF__READ,
+                             .of = walk,
+                             .n = c->group->strip,
+                             .y = { GPF__BUFFER, b },
+                             .x = { { GPF__MEMORY, v } } };
     const int status = emit(c, code);
     *x = in_buffer(c, b);
     return status;
@@ -270,7 +279,7 @@ static int code_step(coder *c, int step)
 {
     const gpf_plan *p = c->m->p;
     const gpf__step *s = &p->step[step];
-    gpf__code code = { .step = step, .walk = -1 };
+    gpf__code code = { .kind = GPF__MAP, .of = step, .n = c->group->strip };
     for (int i = 0; i < s->n_in; i++) {
         const int status = operand_for(c, s, p->in[s->first_in + i], &code.x[i]);
         if (status)
@@ -294,13 +303,12 @@ static int code_step(coder *c, int step)
 static int share_buffers(coder *c)
 {
     gpf_plan *p = c->m->p;
-    const int n_code = c->group->n_code;
     const size_t size = (c->group->strip + 7) & ~(size_t)7;
     int *free_slot = malloc(((size_t)c->n_buffer + 1) * sizeof *free_slot), n_free = 0, n_slot = 0;
     if (!free_slot)
         return GSL_ENOMEM;
-    for (int i = 0; i < n_code; i++) {
-        gpf__code *code = &p->code[c->group->code + i];
+    for (int i = c->first; i < p->n_code; i++) {
+        gpf__code *code = &p->code[i];
         for (int k = 0; k < 3; k++) {
             if (code->x[k].place != GPF__BUFFER)
                 continue;
@@ -326,24 +334,65 @@ static int share_buffers(coder *c)
     return GSL_SUCCESS;
 }
 
-static int code_group(coder *c)
+/* y = x for the value or output y, which lies as `like`. */
+static int code_copy(coder *c, gpf__operand y, const gpf_tensor *like, int x)
+{
+    const int walk = add_walk(c, gpf__walk_make(&c->m->p->value[x].t, like));
+    if (walk < 0)
+        return GSL_ENOMEM;
+    const gpf__code code = { .kind = GPF__READ,
+                             .of = walk,
+                             .n = gpf__tensor_size(like),
+                             .y = y,
+                             .x = { { GPF__MEMORY, x } } };
+    return emit(c, code);
+}
+
+/* A step that is not elementwise. */
+static int code_whole(coder *c, int step)
+{
+    const gpf_plan *p = c->m->p;
+    const gpf__step *s = &p->step[step];
+    if (!s->op)
+        return code_copy(c, (gpf__operand){ GPF__MEMORY, s->value }, &p->value[s->value].t,
+                         p->in[s->first_in]);
+    return emit(c,
+                (gpf__code){ .kind = gpf__step_direct(p, s) ? GPF__WHOLE : GPF__PACK, .of = step });
+}
+
+static int code_group(coder *c, int k)
 {
     gpf_plan *p = c->m->p;
-    gpf__group *g = c->group;
-    g->code = p->n_code;
-    c->n_buffer = 0;
-    if (!is_map(&p->step[g->first])) {
-        g->direct = gpf__step_direct(p, &p->step[g->first]);
-        return GSL_SUCCESS;
-    }
+    gpf__group *g = &p->group[k];
+    if (!is_map(&p->step[g->first]))
+        return code_whole(c, g->first);
     g->size = size_of(p, &p->step[g->first]);
     g->strip = g->size < GPF__STRIP ? g->size : GPF__STRIP;
-    for (int s = g->first; s < g->first + g->n; s++) {
-        const int status = code_step(c, s);
-        if (status)
-            return status;
+    c->group = g;
+    c->n_buffer = 0;
+    const int strips = g->size > g->strip ? p->n_code : -1;
+    int status = strips < 0 ? GSL_SUCCESS : emit(c, (gpf__code){ .kind = GPF__STRIPS, .of = k });
+    c->first = p->n_code;
+    for (int s = g->first; s < g->first + g->n && status == GSL_SUCCESS; s++)
+        status = code_step(c, s);
+    if (strips >= 0 && status == GSL_SUCCESS)
+        p->code[strips].n = (size_t)(p->n_code - c->first);
+    return status ? status : share_buffers(c);
+}
+
+/* Outputs that are computed elsewhere, to their places. */
+static int code_outputs(coder *c)
+{
+    const gpf_plan *p = c->m->p;
+    int status = GSL_SUCCESS;
+    for (size_t i = 0; i < p->n_output && status == GSL_SUCCESS; i++) {
+        if (!p->output[i].copy)
+            continue;
+        gpf_tensor like = p->value[p->output[i].value].t;
+        gpf__tensor_dense(&like);
+        status = code_copy(c, (gpf__operand){ GPF__OUTPUT, (int)i }, &like, p->output[i].value);
     }
-    return share_buffers(c);
+    return status;
 }
 
 static bool is_outside(const gpf_plan *p, int v)
@@ -382,9 +431,12 @@ int gpf__make_code(gpf__maker *m)
     coder c = { .m = m, .local = malloc(((size_t)p->n_value + 1) * sizeof *c.local) };
     int status = c.local ? GSL_SUCCESS : GSL_ENOMEM;
     for (int k = 0; k < p->n_group && status == GSL_SUCCESS; k++) {
-        c.group = &p->group[k];
-        status = code_group(&c);
+        status = code_group(&c, k);
+        if (k < p->n_once)
+            p->n_once_code = p->n_code;
     }
+    if (status == GSL_SUCCESS)
+        status = code_outputs(&c);
     free(c.local);
     free(c.buffer);
     for (int i = 0; i < p->n_fill; i++) {

@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 /* What a node is needed for. */
-enum { GPF__READ = 1, GPF__OUTPUT = 2, GPF__TARGET = 4 };
+enum { GPF__IS_READ = 1, GPF__IS_OUTPUT = 2, GPF__IS_TARGET = 4 };
 
 typedef struct gpf__maker {
     const gpf_graph *g;

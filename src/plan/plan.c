@@ -11,18 +11,18 @@ enum { NARROW = 16 };
 static void mark_needed(gpf__maker *m, const gpf_node *outputs, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        m->need[outputs[i]] |= GPF__OUTPUT;
+        m->need[outputs[i]] |= GPF__IS_OUTPUT;
     for (size_t i = 0; i < m->n_targets; i++)
-        m->need[m->targets[i]] |= GPF__TARGET;
+        m->need[m->targets[i]] |= GPF__IS_TARGET;
     for (gpf_node i = (gpf_node)m->g->n - 1; i >= 1; i--) {
         if (!m->need[i])
             continue;
         const gpf__node *node = gpf__get(m->g, i);
         m->twin[i] = gpf__stable_for(m->g, i, m->targets, m->n_targets);
         if (m->twin[i] != GPF_NONE)
-            m->need[m->twin[i]] |= GPF__READ;
+            m->need[m->twin[i]] |= GPF__IS_READ;
         for (int k = 0; m->twin[i] == GPF_NONE && k < node->n_x; k++)
-            m->need[node->x[k]] |= GPF__READ;
+            m->need[node->x[k]] |= GPF__IS_READ;
     }
 }
 
@@ -69,7 +69,7 @@ static void choose_layout(const gpf__maker *m, gpf_node i, gpf_tensor *t)
     const gpf__node *node = gpf__get(m->g, i);
     const gpf_op *op = node->op;
     const bool able = op->map || (op->flags & GPF_OP_STRIDED && !op->branch);
-    if (!able || t->rank != 2 || m->need[i] & GPF__TARGET)
+    if (!able || t->rank != 2 || m->need[i] & GPF__IS_TARGET)
         return;
     int vote = 0, data = 0;
     for (int k = 0; k < node->n_x && (op->map || node->n_x == 1); k++) {
@@ -134,7 +134,7 @@ static int add_consts(gpf__maker *m, size_t n, ptrdiff_t *at)
 static int turn_data(gpf__maker *m, gpf_node i, gpf__value v)
 {
     int from = m->index[i];
-    if (m->keep || !(m->need[i] & GPF__READ) || v.t.dim[1] > NARROW ||
+    if (m->keep || !(m->need[i] & GPF__IS_READ) || v.t.dim[1] > NARROW ||
         !is_batch(m, gpf__get(m->g, i)->shape, &v.t))
         return GSL_SUCCESS;
     const gpf_attr none = { .p = { 0 } };
@@ -198,7 +198,7 @@ static int fold(gpf__maker *m, gpf_node i, gpf__value v, const int *in, bool *do
     gpf_plan *p = m->p;
     const double *x[3] = { NULL };
     *done = false;
-    if (m->need[i] & GPF__TARGET || node->op->side || node->op->branch)
+    if (m->need[i] & GPF__IS_TARGET || node->op->side || node->op->branch)
         return GSL_SUCCESS;
     if (node->n_x == 0 ? !node->op->eval || node->op->scratch || v.t.rank != 0 : !node->op->map)
         return GSL_SUCCESS;
@@ -272,7 +272,7 @@ static int add_node(gpf__maker *m, gpf_node i)
     view.source = GPF__VIEW;
     if (!is_view)
         return add_computed(m, i, v);
-    if (!(m->need[i] & GPF__TARGET))
+    if (!(m->need[i] & GPF__IS_TARGET))
         return add_indexed(m, i, view);
     /* A target must have memory of its own: copy the view. */
     view.node = GPF_NONE;

@@ -58,8 +58,9 @@ typedef struct gpf__walk {
 typedef enum gpf__place {
     GPF__NOWHERE,
     GPF__MEMORY, /* of value `at`; moves on with the strips */
+    GPF__OUTPUT, /* of output `at` */
     GPF__BUFFER, /* in the workspace's strip buffers from `at` */
-    GPF__FILL    /* in its strips of constants from `at` */
+    GPF__FILL    /* strip of constants `at` */
 } gpf__place;
 
 typedef struct gpf__operand {
@@ -67,18 +68,25 @@ typedef struct gpf__operand {
     int at;
 } gpf__operand;
 
-/* An instruction: step `step` on one strip, or reading the value x[0] along `walk` into y. */
+typedef enum gpf__kind {
+    GPF__MAP,   /* step `of` on n elements */
+    GPF__READ,  /* n elements of x[0] along walk `of` into y */
+    GPF__WHOLE, /* step `of`, its inputs as they are */
+    GPF__PACK,  /* step `of` by gpf__step_run */
+    GPF__STRIPS /* the next n instructions, strip by strip, for group `of` */
+} gpf__kind;
+
 typedef struct gpf__code {
-    int step, walk; /* one of them is -1 */
+    gpf__kind kind;
+    int of;
+    size_t n;
     gpf__operand y, x[3];
 } gpf__code;
 
-/* Steps that run together: elementwise ones over as many elements, strip by strip, or one other. */
+/* Steps that run together: elementwise ones over as many elements, or one other. */
 typedef struct gpf__group {
     int first, n;       /* steps */
-    int code, n_code;   /* instructions; none: the one step as a whole */
-    size_t size, strip; /* elements; elements at a time */
-    bool direct;        /* without instructions: inputs are as the op wants them */
+    size_t size, strip; /* of elementwise ones: elements, and how many at a time */
 } gpf__group;
 
 /* A constant that strips are filled with when a workspace is made. */
@@ -99,7 +107,7 @@ struct gpf_plan {
     int n_group;
     int n_once; /* of them: what depends on nothing but constants, run when a workspace is made */
     gpf__code *code;
-    int n_code;
+    int n_code, n_once_code; /* of groups that run once */
     gpf__walk *walk;
     int n_walk;
     int *outside, n_outside; /* values in the point's memory, views into them included */
@@ -121,14 +129,18 @@ typedef struct gpf__frame {
     double *scratch;
 } gpf__frame;
 
-/* gpf__code with its pointers, as it runs. */
+/* gpf__code with its pointers, as it runs: in one cache line. */
 typedef struct gpf__ins {
     void (*map)(size_t n, double *y, const double *const *x, const gpf_attr *attr);
+    void (*eval)(const gpf_call *call);
     size_t n;
     double *y;
     const double *x[3];
-    const gpf_attr *attr;
-    const gpf__walk *walk;
+    union {
+        const gpf_attr *attr;  /* map */
+        const gpf_call *call;  /* eval */
+        const gpf__code *code; /* neither: what else it is */
+    } with;
 } gpf__ins;
 
 struct gpf_workspace {
@@ -137,7 +149,7 @@ struct gpf_workspace {
     double *block, *buffers, *fills;
     gpf__frame frame;
     gpf__ins *ins;
-    gpf_call *call;       /* by step; used for what is no instruction */
+    gpf_call *call;       /* by step */
     const gpf_tensor **x; /* of the calls */
     const double *theta;  /* where t and ins point now */
     bool bound, ran;

@@ -21,6 +21,8 @@ static double *pointer_to(const gpf_workspace *ws, gpf__operand x)
     switch (x.place) {
     case GPF__MEMORY:
         return ws->t[x.at].data;
+    case GPF__OUTPUT:
+        return ws->block + ws->plan->output[x.at].offset;
     case GPF__BUFFER:
         return ws->buffers + x.at;
     case GPF__FILL:
@@ -40,51 +42,71 @@ static void point(gpf_workspace *ws, int i)
         ins->x[k] = pointer_to(ws, code->x[k]);
 }
 
-static void run_whole(const gpf_plan *p, const gpf_workspace *ws, int group)
+static void run_strips(const gpf_plan *p, const gpf_workspace *ws, const gpf__code *head)
 {
-    const gpf__group *g = &p->group[group];
-    const gpf__step *s = &p->step[g->first];
-    if (g->direct && s->op)
-        s->op->eval(&ws->call[group]);
-    else
-        gpf__step_run(p, s, ws->t, &ws->frame);
-}
-
-static void run_strips(const gpf_plan *p, const gpf_workspace *ws, const gpf__group *g)
-{
+    const gpf__group *g = &p->group[head->of];
+    const gpf__code *const end = head + 1 + head->n;
     for (size_t at = 0; at < g->size; at += g->strip) {
         const size_t n = g->size - at < g->strip ? g->size - at : g->strip;
-        for (int i = g->code; i < g->code + g->n_code; i++) {
-            const gpf__ins *ins = &ws->ins[i];
-            const gpf__code *code = &p->code[i];
-            if (!ins->map) {
-                if (at == 0 || ins->walk->n > 1 || ins->walk->stride[0] != 0)
-                    gpf__walk_read(ins->y, ins->x[0], ins->walk, at, n);
+        const gpf__ins *ins = &ws->ins[head + 1 - p->code];
+        for (const gpf__code *code = head + 1; code < end; code++, ins++) {
+            if (code->kind == GPF__READ) {
+                const gpf__walk *w = &p->walk[code->of];
+                if (at == 0 || w->n > 1 || w->stride[0] != 0)
+                    gpf__walk_read(ins->y, ins->x[0], w, at, n);
                 continue;
             }
             const double *x[3];
             for (int k = 0; k < 3; k++)
                 x[k] = code->x[k].place == GPF__MEMORY ? ins->x[k] + at : ins->x[k];
-            ins->map(n, code->y.place == GPF__MEMORY ? ins->y + at : ins->y, x, ins->attr);
+            ins->map(n, code->y.place == GPF__MEMORY ? ins->y + at : ins->y, x, ins->with.attr);
         }
     }
 }
 
-static void run_group(const gpf_plan *p, const gpf_workspace *ws, int group)
+/* What is neither one map nor one whole step; the last instruction that was run. */
+static const gpf__ins *run_other(const gpf_plan *p, const gpf_workspace *ws, const gpf__ins *ins)
 {
-    const gpf__group *g = &p->group[group];
-    if (g->n_code == 0) {
-        run_whole(p, ws, group);
-    } else if (g->size > g->strip) {
-        run_strips(p, ws, g);
+    const gpf__code *code = ins->with.code;
+    if (code->kind == GPF__READ) {
+        gpf__walk_read(ins->y, ins->x[0], &p->walk[code->of], 0, ins->n);
+    } else if (code->kind == GPF__PACK) {
+        gpf__step_run(p, &p->step[code->of], ws->t, &ws->frame);
     } else {
-        const gpf__ins *end = ws->ins + g->code + g->n_code;
-        for (const gpf__ins *ins = ws->ins + g->code; ins < end; ins++)
-            if (ins->map)
-                ins->map(ins->n, ins->y, ins->x, ins->attr);
-            else
-                gpf__walk_read(ins->y, ins->x[0], ins->walk, 0, ins->n);
+        run_strips(p, ws, code);
+        ins += code->n;
     }
+    return ins;
+}
+
+static void run_code(const gpf_plan *p, const gpf_workspace *ws, int from, int to)
+{
+    const gpf__ins *const end = ws->ins + to;
+    for (const gpf__ins *ins = ws->ins + from; ins < end; ins++)
+        if (ins->map)
+            ins->map(ins->n, ins->y, ins->x, ins->with.attr);
+        else if (ins->eval)
+            ins->eval(ins->with.call);
+        else
+            ins = run_other(p, ws, ins);
+}
+
+static void set_up_ins(gpf_workspace *ws, int i)
+{
+    const gpf_plan *p = ws->plan;
+    const gpf__code *code = &p->code[i];
+    gpf__ins *ins = &ws->ins[i];
+    ins->n = code->n;
+    if (code->kind == GPF__MAP) {
+        ins->map = p->step[code->of].op->map;
+        ins->with.attr = &p->step[code->of].attr;
+    } else if (code->kind == GPF__WHOLE) {
+        ins->eval = p->step[code->of].op->eval;
+        ins->with.call = &ws->call[code->of];
+    } else {
+        ins->with.code = code;
+    }
+    point(ws, i);
 }
 
 /* What a point has no say in: slots, constants, instructions, calls. */
@@ -104,24 +126,16 @@ static void set_up(gpf_workspace *ws)
     for (int i = 0; i < p->n_fill; i++)
         for (size_t j = 0; j < p->fill[i].size; j++)
             ws->fills[p->fill[i].offset + j] = p->fill[i].value;
-    for (int k = 0; k < p->n_group; k++) {
-        const gpf__step *s = &p->step[p->group[k].first];
-        for (int i = 0; i < s->n_in; i++)
-            ws->x[s->first_in + i] = &ws->t[p->in[s->first_in + i]];
-        ws->call[k] = (gpf_call){ &ws->t[s->value], ws->x + s->first_in, s->n_in, &s->attr, p->N,
+    for (int i = 0; i < p->n_step; i++) {
+        const gpf__step *s = &p->step[i];
+        for (int k = 0; k < s->n_in; k++)
+            ws->x[s->first_in + k] = &ws->t[p->in[s->first_in + k]];
+        ws->call[i] = (gpf_call){ &ws->t[s->value], ws->x + s->first_in, s->n_in, &s->attr, p->N,
                                   ws->frame.scratch };
-        for (int i = p->group[k].code; i < p->group[k].code + p->group[k].n_code; i++) {
-            const gpf__code *code = &p->code[i];
-            const gpf__step *of = code->step < 0 ? NULL : &p->step[code->step];
-            ws->ins[i] = (gpf__ins){ .map = of ? of->op->map : NULL,
-                                     .n = p->group[k].strip,
-                                     .attr = of ? &of->attr : NULL,
-                                     .walk = of ? NULL : &p->walk[code->walk] };
-            point(ws, i);
-        }
     }
-    for (int k = 0; k < p->n_once; k++)
-        run_group(p, ws, k);
+    for (int i = 0; i < p->n_code; i++)
+        set_up_ins(ws, i);
+    run_code(p, ws, 0, p->n_once_code);
 }
 
 gpf_workspace *gpf__workspace_make(const gpf_plan *p)
@@ -133,7 +147,7 @@ gpf_workspace *gpf__workspace_make(const gpf_plan *p)
                              gpf__frame_size(p),
                              (size_t)p->n_value * sizeof(gpf_tensor),
                              (size_t)p->n_code * sizeof(gpf__ins),
-                             (size_t)p->n_group * sizeof(gpf_call),
+                             (size_t)p->n_step * sizeof(gpf_call),
                              (size_t)p->n_in * sizeof(gpf_tensor *) };
     enum { N_PIECES = sizeof sizes / sizeof *sizes };
     char *piece[N_PIECES], *memory = NULL;
@@ -243,9 +257,7 @@ int gpf_plan_run(const gpf_plan *p, gpf_workspace *ws, const gpf_point *at)
         if (status)
             return status;
     }
-    for (int k = p->n_once; k < p->n_group; k++)
-        run_group(p, ws, k);
-    gpf__plan_collect(p, ws);
+    run_code(p, ws, p->n_once_code, p->n_code);
     ws->ran = true;
     return GSL_SUCCESS;
 }

@@ -42,8 +42,12 @@ gpf__walk gpf__walk_make(const gpf_tensor *x, const gpf_tensor *like)
 static void read_run(double *to, const double *from, ptrdiff_t stride, size_t n)
 {
     if (stride == 0) {
-        const double c = *from;
-        for (size_t j = 0; j < n; j++)
+        /* Four at a time: a loop over single ones is not made a vector loop for us. */
+        const double c = *from, four[4] = { c, c, c, c };
+        size_t j = 0;
+        for (; j + 4 <= n; j += 4)
+            memcpy(to + j, four, sizeof four);
+        for (; j < n; j++)
             to[j] = c;
     } else if (stride == 1) {
         memcpy(to, from, n * sizeof *to);

@@ -116,7 +116,7 @@ static void test_layer(void **state)
     gpf_plan *p = gpf_plan_alloc(g, &loss, 1, N);
     int elementwise = 0;
     for (int k = 0; k < p->n_group; k++)
-        elementwise += p->group[k].n_code > 0;
+        elementwise += p->group[k].size > 0;
     assert_int_equal(elementwise, 1);
     /* The product, the sum's input in its place, the turned data; small change. */
     assert_true(gpf_plan_memory(p) < N * (2 * UNITS + 3) + 4 * GPF__STRIP);
