@@ -1,47 +1,38 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Making a plan: which nodes, in which order, in which memory. */
-#include "plan/plan.h"
+/* Making a plan: which nodes, in which order, in which layout. */
+#include "plan/make.h"
 
-#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* State while a plan is made. */
-typedef struct maker {
-    const gpf_graph *g;
-    gpf_plan *p;
-    const gpf_node *targets;
-    size_t n_targets;
-    unsigned char *need; /* by node */
-    gpf_node *twin;      /* by node */
-    int *index;          /* by node: its value */
-    size_t value_cap, step_cap, in_cap, n_consts, const_cap;
-    int *last; /* by value: the last step that reads its memory; INT_MAX: keep */
-} maker;
+/* Data of at most so many columns is turned once a run, so that its columns are contiguous. */
+enum { NARROW = 16 };
 
-static bool is_target(const maker *m, gpf_node n)
-{
-    for (size_t i = 0; i < m->n_targets; i++)
-        if (m->targets[i] == n)
-            return true;
-    return false;
-}
-
-static void mark_needed(maker *m, const gpf_node *outputs, size_t n)
+static void mark_needed(gpf__maker *m, const gpf_node *outputs, size_t n)
 {
     for (size_t i = 0; i < n; i++)
-        m->need[outputs[i]] = 1;
+        m->need[outputs[i]] |= GPF__IS_OUTPUT;
     for (size_t i = 0; i < m->n_targets; i++)
-        m->need[m->targets[i]] = 1;
+        m->need[m->targets[i]] |= GPF__IS_TARGET;
     for (gpf_node i = (gpf_node)m->g->n - 1; i >= 1; i--) {
         if (!m->need[i])
             continue;
         const gpf__node *node = gpf__get(m->g, i);
         m->twin[i] = gpf__stable_for(m->g, i, m->targets, m->n_targets);
         if (m->twin[i] != GPF_NONE)
-            m->need[m->twin[i]] = 1;
+            m->need[m->twin[i]] |= GPF__IS_READ;
         for (int k = 0; m->twin[i] == GPF_NONE && k < node->n_x; k++)
-            m->need[node->x[k]] = 1;
+            m->need[node->x[k]] |= GPF__IS_READ;
+    }
+}
+
+/* Without a free N, samples are taken for as many as the longest table of data has rows. */
+static void count_rows(gpf__maker *m)
+{
+    for (size_t i = 0; m->p->N == 0 && i < m->g->n_data; i++) {
+        const gpf_shape s = gpf__get(m->g, m->g->data[i])->shape;
+        if (s.rank == 2 && s.dim[0] > m->rows)
+            m->rows = s.dim[0];
     }
 }
 
@@ -54,8 +45,48 @@ static gpf_tensor tensor_of(gpf_shape s, size_t N)
     return t;
 }
 
+/* Are the rows of a matrix samples, and enough of them to work on a column at a time? */
+static bool is_batch(const gpf__maker *m, gpf_shape s, const gpf_tensor *t)
+{
+    enum { ENOUGH = 8 };
+    return s.rank == 2 && (s.dim[0] == GPF_N || (m->rows && s.dim[0] == m->rows)) &&
+           t->dim[0] > 1 && t->dim[1] > 1 && (t->dim[0] >= ENOUGH || t->dim[0] >= t->dim[1]);
+}
+
+/* For a matrix whose elements both axes tell apart: 1 column-major, -1 row-major, else 0. */
+static int order_of(const gpf_tensor *t)
+{
+    if (t->rank != 2 || t->dim[0] == 1 || t->dim[1] == 1 || !t->stride[0] || !t->stride[1])
+        return 0;
+    return t->stride[0] < t->stride[1] ? 1 : -1;
+}
+
+/* Layout is the plan's: samples are the fast axis, so that layers of a few units still fill a
+ * vector; elementwise results lie as their inputs do. Everything works with any layout: this only decides
+ * how fast. What is an output has no say, so that its value has the same bits if it is none. */
+static void choose_layout(const gpf__maker *m, gpf_node i, gpf_tensor *t)
+{
+    const gpf__node *node = gpf__get(m->g, i);
+    const gpf_op *op = node->op;
+    const bool able = op->map || (op->flags & GPF_OP_STRIDED && !op->branch);
+    if (!able || t->rank != 2 || m->need[i] & GPF__IS_TARGET)
+        return;
+    int vote = 0, data = 0;
+    for (int k = 0; k < node->n_x && (op->map || node->n_x == 1); k++) {
+        const gpf__value *x = &m->p->value[m->index[node->x[k]]];
+        if (memcmp(x->t.dim, t->dim, sizeof t->dim))
+            continue;
+        *(x->source == GPF__DATA ? &data : &vote) += order_of(&x->t);
+    }
+    vote = vote ? vote : data;
+    if (vote > 0 || (vote == 0 && is_batch(m, node->shape, t))) {
+        t->stride[0] = 1;
+        t->stride[1] = (ptrdiff_t)t->dim[0];
+    }
+}
+
 /* Appends a value; its index, or -1 without memory. */
-static int add_value(maker *m, gpf__value v)
+static int add_value(gpf__maker *m, gpf__value v)
 {
     gpf_plan *p = m->p;
     if (gpf__grow(&p->value, &m->value_cap, (size_t)p->n_value + 1, sizeof *p->value))
@@ -64,8 +95,16 @@ static int add_value(maker *m, gpf__value v)
     return p->n_value++;
 }
 
+/* Appends the value of node i, by which others will find it. */
+static int add_indexed(gpf__maker *m, gpf_node i, gpf__value v)
+{
+    m->index[i] = add_value(m, v);
+    return m->index[i] < 0 ? GSL_ENOMEM : GSL_SUCCESS;
+}
+
 /* Makes value v the result of a step over the n values `in`. */
-static int add_step(maker *m, int v, const gpf_op *op, const gpf_attr *attr, const int *in, int n)
+static int add_step(gpf__maker *m, int v, const gpf_op *op, const gpf_attr *attr, const int *in,
+                    int n)
 {
     gpf_plan *p = m->p;
     if (gpf__grow(&p->step, &m->step_cap, (size_t)p->n_step + 1, sizeof *p->step) ||
@@ -80,34 +119,140 @@ static int add_step(maker *m, int v, const gpf_op *op, const gpf_attr *attr, con
     return GSL_SUCCESS;
 }
 
-static int add_leaf(maker *m, const gpf__node *node, gpf__value *v)
+/* Room for n more constants: their offset in *at. */
+static int add_consts(gpf__maker *m, size_t n, ptrdiff_t *at)
 {
-    if (node->op == &gpf__op_const) {
-        const size_t n = gpf__tensor_size(&v->t);
-        if (gpf__grow(&m->p->consts, &m->const_cap, m->n_consts + n, sizeof(double)))
-            return GSL_ENOMEM;
-        memcpy(m->p->consts + m->n_consts, node->values ? node->values : node->attr.p,
-               n * sizeof(double));
-        v->source = GPF__CONST;
-        v->offset = (ptrdiff_t)m->n_consts;
-        m->n_consts += n;
-        return GSL_SUCCESS;
-    }
-    const bool data = node->op == &gpf__op_data;
-    v->source = data ? GPF__DATA : GPF__PARAM;
-    v->offset = (ptrdiff_t)node->leaf;
-    const size_t end = data ? node->leaf + 1 : node->leaf + gpf__tensor_size(&v->t);
-    size_t *least = data ? &m->p->n_data : &m->p->n_params;
-    if (end > *least)
-        *least = end;
+    if (gpf__grow(&m->p->consts, &m->const_cap, m->n_consts + n, sizeof(double)))
+        return GSL_ENOMEM;
+    *at = (ptrdiff_t)m->n_consts;
+    m->n_consts += n;
     return GSL_SUCCESS;
 }
 
-/* Node i as a value: a leaf, a view, or a slot with the step that fills it. */
-static int add_node(maker *m, gpf_node i)
+/* A copy of the data behind value v, its columns contiguous, which everybody reads in its place. A
+ * plan that keeps its values is one for changing them: there every copy would change too. */
+static int turn_data(gpf__maker *m, gpf_node i, gpf__value v)
+{
+    int from = m->index[i];
+    if (m->keep || !(m->need[i] & GPF__IS_READ) || v.t.dim[1] > NARROW ||
+        !is_batch(m, gpf__get(m->g, i)->shape, &v.t))
+        return GSL_SUCCESS;
+    const gpf_attr none = { .p = { 0 } };
+    v.node = GPF_NONE;
+    v.source = GPF__SLOT;
+    v.offset = 0;
+    v.t.stride[0] = 1;
+    v.t.stride[1] = (ptrdiff_t)v.t.dim[0];
+    const int status = add_indexed(m, i, v);
+    return status ? status : add_step(m, m->index[i], NULL, &none, &from, 1);
+}
+
+static int add_leaf(gpf__maker *m, gpf_node i, gpf__value v)
 {
     const gpf__node *node = gpf__get(m->g, i);
-    gpf__value v = { .node = i, .of = -1, .step = -1, .t = tensor_of(node->shape, m->p->N) };
+    if (node->op == &gpf__op_const) {
+        const size_t n = gpf__tensor_size(&v.t);
+        v.source = GPF__CONST;
+        const int status = add_consts(m, n, &v.offset);
+        if (status)
+            return status;
+        memcpy(m->p->consts + v.offset, node->values ? node->values : node->attr.p,
+               n * sizeof(double));
+        return add_indexed(m, i, v);
+    }
+    const bool data = node->op == &gpf__op_data;
+    v.source = data ? GPF__DATA : GPF__PARAM;
+    v.offset = (ptrdiff_t)node->leaf;
+    const size_t end = data ? node->leaf + 1 : node->leaf + gpf__tensor_size(&v.t);
+    size_t *least = data ? &m->p->n_data : &m->p->n_params;
+    if (end > *least)
+        *least = end;
+    const int status = add_indexed(m, i, v);
+    return status || !data ? status : turn_data(m, i, v);
+}
+
+int gpf__root(const gpf_plan *p, int v)
+{
+    while (p->value[v].source == GPF__VIEW)
+        v = p->value[v].of;
+    return v;
+}
+
+const double *gpf__one_constant(const gpf_plan *p, int v)
+{
+    const gpf_tensor *t = &p->value[v].t;
+    ptrdiff_t offset = 0;
+    for (int a = 0; a < t->rank; a++)
+        if (t->dim[a] != 1 && t->stride[a] != 0)
+            return NULL;
+    for (; p->value[v].source == GPF__VIEW; v = p->value[v].of)
+        offset += p->value[v].offset;
+    return p->value[v].source == GPF__CONST ? p->consts + p->value[v].offset + offset : NULL;
+}
+
+/* What depends on constants alone (1/N) is computed now: an elementwise op on inputs of one value
+ * each, or what has no inputs. *done: node i is a constant value. */
+static int fold(gpf__maker *m, gpf_node i, gpf__value v, const int *in, bool *done)
+{
+    const gpf__node *node = gpf__get(m->g, i);
+    gpf_plan *p = m->p;
+    const double *x[3] = { NULL };
+    *done = false;
+    if (m->need[i] & GPF__IS_TARGET || node->op->side || node->op->branch)
+        return GSL_SUCCESS;
+    if (node->n_x == 0 ? !node->op->eval || node->op->scratch || v.t.rank != 0 : !node->op->map)
+        return GSL_SUCCESS;
+    for (int k = 0; k < node->n_x; k++)
+        if (!(x[k] = gpf__one_constant(p, in[k])))
+            return GSL_SUCCESS;
+    double y = 0;
+    if (node->n_x) {
+        node->op->map(1, &y, x, &node->attr);
+    } else {
+        v.t.data = &y;
+        node->op->eval(&(gpf_call){ &v.t, NULL, 0, &node->attr, p->N, NULL });
+        v.t.data = NULL;
+    }
+    v.source = GPF__CONST;
+    const int status = add_consts(m, 1, &v.offset);
+    if (status)
+        return status;
+    p->consts[v.offset] = y;
+    for (int a = 0; a < v.t.rank; a++)
+        v.t.stride[a] = v.t.dim[a] == 1 ? v.t.stride[a] : 0;
+    *done = true;
+    return add_indexed(m, i, v);
+}
+
+/* Node i as the result of a step of its op. */
+static int add_computed(gpf__maker *m, gpf_node i, gpf__value v)
+{
+    const gpf__node *node = gpf__get(m->g, i);
+    int in[16], *xs = node->n_x <= 16 ? in : malloc((size_t)node->n_x * sizeof *xs);
+    if (!xs)
+        return GSL_ENOMEM;
+    for (int k = 0; k < node->n_x; k++)
+        xs[k] = m->index[node->x[k]];
+    bool done;
+    int status = fold(m, i, v, xs, &done);
+    if (status == GSL_SUCCESS && !done) {
+        v.source = GPF__SLOT;
+        choose_layout(m, i, &v.t);
+        status = add_indexed(m, i, v);
+        const gpf_op *op = node->op->map || node->op->eval ? node->op : NULL;
+        if (status == GSL_SUCCESS)
+            status = add_step(m, m->index[i], op, &node->attr, xs, node->n_x);
+    }
+    if (xs != in)
+        free(xs);
+    return status;
+}
+
+/* Node i as a value: a leaf, a view, or a slot with the step that fills it. */
+static int add_node(gpf__maker *m, gpf_node i)
+{
+    const gpf__node *node = gpf__get(m->g, i);
+    const gpf__value v = { .node = i, .of = -1, .step = -1, .t = tensor_of(node->shape, m->p->N) };
     if (gpf_shape_size(node->shape, m->p->N) == 0)
         return GPF_ELIMIT;
     const bool leaf =
@@ -119,11 +264,7 @@ static int add_node(maker *m, gpf_node i)
         view.t = m->p->value[view.of].t;
         is_view = true;
     } else if (leaf) {
-        const int status = add_leaf(m, node, &v);
-        if (status)
-            return status;
-        m->index[i] = add_value(m, v);
-        return m->index[i] < 0 ? GSL_ENOMEM : GSL_SUCCESS;
+        return add_leaf(m, i, v);
     } else if (node->op->view) {
         view.of = m->index[node->x[0]];
         view.view = node->op;
@@ -131,198 +272,19 @@ static int add_node(maker *m, gpf_node i)
         is_view = node->op->view(&view.t, &m->p->value[view.of].t, &node->attr, &view.offset);
     }
     view.source = GPF__VIEW;
-    if (is_view && !is_target(m, i)) {
-        m->index[i] = add_value(m, view);
-        return m->index[i] < 0 ? GSL_ENOMEM : GSL_SUCCESS;
-    }
-    int helper = -1;
-    if (is_view) { /* a target must have memory of its own: copy the view */
-        view.node = GPF_NONE;
-        helper = add_value(m, view);
-        if (helper < 0)
-            return GSL_ENOMEM;
-    }
-    v.source = GPF__SLOT;
-    m->index[i] = add_value(m, v);
-    if (m->index[i] < 0)
+    if (!is_view)
+        return add_computed(m, i, v);
+    if (!(m->need[i] & GPF__IS_TARGET))
+        return add_indexed(m, i, view);
+    /* A target must have memory of its own: copy the view. */
+    view.node = GPF_NONE;
+    const int helper = add_value(m, view);
+    if (helper < 0)
         return GSL_ENOMEM;
-    if (is_view)
-        return add_step(m, m->index[i], NULL, &node->attr, &helper, 1);
-    int in[16], *xs = node->n_x <= 16 ? in : malloc((size_t)node->n_x * sizeof *xs);
-    if (!xs)
-        return GSL_ENOMEM;
-    for (int k = 0; k < node->n_x; k++)
-        xs[k] = m->index[node->x[k]];
-    const gpf_op *op = node->op->map || node->op->eval ? node->op : NULL;
-    const int status = add_step(m, m->index[i], op, &node->attr, xs, node->n_x);
-    if (xs != in)
-        free(xs);
-    return status;
-}
-
-/* The value that owns the memory v looks into. */
-static int root(const gpf_plan *p, int v)
-{
-    while (p->value[v].source == GPF__VIEW)
-        v = p->value[v].of;
-    return v;
-}
-
-/* Outputs get the front of the block, in the order asked for. A slot that is an output is computed
- * in place; everything else (leaves, views, repeats) is copied there. */
-static int place_outputs(maker *m, const gpf_node *outputs, size_t n)
-{
-    gpf_plan *p = m->p;
-    p->output = calloc(n + 1, sizeof *p->output);
-    if (!p->output)
-        return GSL_ENOMEM;
-    p->n_output = n;
-    for (size_t i = 0; i < n; i++) {
-        gpf__output *o = &p->output[i];
-        o->value = m->index[outputs[i]];
-        gpf__value *v = &p->value[o->value];
-        o->size = gpf__tensor_size(&v->t);
-        o->offset = p->block;
-        o->shape.rank = v->t.rank;
-        for (int a = 0; a < GPF_MAX_RANK; a++)
-            o->shape.dim[a] = (ptrdiff_t)v->t.dim[a];
-        o->copy = v->source != GPF__SLOT || m->last[o->value] == INT32_MAX;
-        if (!o->copy) {
-            v->offset = (ptrdiff_t)o->offset;
-            m->last[o->value] = INT32_MAX;
-        }
-        if (o->copy && m->last[root(p, o->value)] < p->n_step)
-            m->last[root(p, o->value)] = p->n_step; /* alive until the copy */
-        p->block += o->size;
-    }
-    p->block = (p->block + 7) & ~(size_t)7;
-    return GSL_SUCCESS;
-}
-
-/* Free pieces of the block, by offset. */
-typedef struct hole {
-    size_t offset, size;
-} hole;
-
-typedef struct holes {
-    hole *list;
-    size_t n, cap;
-} holes;
-
-static size_t take(holes *h, size_t size, size_t *end)
-{
-    size_t best = h->n;
-    for (size_t i = 0; i < h->n; i++)
-        if (h->list[i].size >= size && (best == h->n || h->list[i].size < h->list[best].size))
-            best = i;
-    if (best == h->n) {
-        *end += size;
-        return *end - size;
-    }
-    const size_t offset = h->list[best].offset;
-    h->list[best].offset += size;
-    h->list[best].size -= size;
-    if (h->list[best].size == 0)
-        memmove(&h->list[best], &h->list[best + 1], (--h->n - best) * sizeof *h->list);
-    return offset;
-}
-
-/* Merges hole i with hole i + 1 if they touch. */
-static void merge(holes *h, size_t i)
-{
-    if (i + 1 >= h->n || h->list[i].offset + h->list[i].size != h->list[i + 1].offset)
-        return;
-    h->list[i].size += h->list[i + 1].size;
-    memmove(&h->list[i + 1], &h->list[i + 2], (--h->n - i - 1) * sizeof *h->list);
-}
-
-static int give(holes *h, size_t offset, size_t size)
-{
-    if (gpf__grow(&h->list, &h->cap, h->n + 1, sizeof *h->list))
-        return GSL_ENOMEM;
-    size_t i = h->n++;
-    for (; i > 0 && h->list[i - 1].offset > offset; i--)
-        h->list[i] = h->list[i - 1];
-    h->list[i] = (hole){ offset, size };
-    merge(h, i);
-    if (i > 0)
-        merge(h, i - 1);
-    return GSL_SUCCESS;
-}
-
-static size_t slot_size(const gpf__value *v)
-{
-    return (gpf__tensor_size(&v->t) + 7) & ~(size_t)7; /* whole cache lines */
-}
-
-/* Slots for the steps in order; one that nobody reads any more is used again. */
-static int place_slots(maker *m, bool keep)
-{
-    gpf_plan *p = m->p;
-    holes h = { NULL, 0, 0 };
-    int status = GSL_SUCCESS;
-    int *next = malloc(((size_t)p->n_value + (size_t)p->n_step + 1) * sizeof *next);
-    if (!next)
-        return GSL_ENOMEM;
-    /* Values by the step after which they die, as linked lists. */
-    int *head = next + p->n_value;
-    for (int s = 0; s <= p->n_step; s++)
-        head[s] = -1;
-    for (int v = 0; v < p->n_value; v++)
-        if (p->value[v].source == GPF__SLOT && m->last[v] <= p->n_step) {
-            next[v] = head[m->last[v]];
-            head[m->last[v]] = v;
-        }
-    for (int s = 0; s < p->n_step && status == GSL_SUCCESS; s++) {
-        gpf__value *v = &p->value[p->step[s].value];
-        if (m->last[p->step[s].value] != INT32_MAX)
-            v->offset = (ptrdiff_t)take(&h, slot_size(v), &p->block);
-        for (int dead = head[s]; !keep && dead >= 0 && status == GSL_SUCCESS; dead = next[dead])
-            status = give(&h, (size_t)p->value[dead].offset, slot_size(&p->value[dead]));
-    }
-    free(h.list);
-    free(next);
-    return status;
-}
-
-/* Scratch: strips of an elementwise op's inputs, or packed inputs and what the op asks for. */
-static size_t step_scratch(const maker *m, const gpf__step *s, const gpf_tensor **x)
-{
-    const gpf_plan *p = m->p;
-    size_t n = 0;
-    if (!s->op)
-        return 0;
-    for (int i = 0; i < s->n_in; i++) {
-        x[i] = &p->value[p->in[s->first_in + i]].t;
-        if (s->op->map)
-            n += GPF__STRIP;
-        else if (s->op->flags & GPF_OP_DENSE && !gpf__tensor_is_dense(x[i]))
-            n += gpf__tensor_size(x[i]);
-    }
-    const gpf_call call = { &p->value[s->value].t, x, s->n_in, &s->attr, p->N, NULL };
-    return n + (s->op->scratch ? s->op->scratch(&call) : 0);
-}
-
-static int find_lifetimes(maker *m)
-{
-    gpf_plan *p = m->p;
-    m->last = malloc(((size_t)p->n_value + 1) * sizeof *m->last);
-    const gpf_tensor **x = malloc(((size_t)p->max_in + 1) * sizeof *x);
-    if (!m->last || !x) {
-        free(x);
-        return GSL_ENOMEM;
-    }
-    for (int v = 0; v < p->n_value; v++)
-        m->last[v] = p->value[v].step < 0 ? 0 : p->value[v].step; /* unread: dies at birth */
-    for (int s = 0; s < p->n_step; s++) {
-        for (int i = 0; i < p->step[s].n_in; i++)
-            m->last[root(p, p->in[p->step[s].first_in + i])] = s;
-        const size_t scratch = step_scratch(m, &p->step[s], x);
-        if (scratch > p->scratch)
-            p->scratch = scratch;
-    }
-    free(x);
-    return GSL_SUCCESS;
+    gpf__value copy = v;
+    copy.source = GPF__SLOT;
+    const int status = add_indexed(m, i, copy);
+    return status ? status : add_step(m, m->index[i], NULL, &node->attr, &helper, 1);
 }
 
 int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N,
@@ -336,7 +298,7 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
         if (node <= GPF_POISON || (size_t)node >= g->n)
             return GSL_EINVAL;
     }
-    maker m = { .g = g, .targets = targets, .n_targets = n_targets };
+    gpf__maker m = { .g = g, .targets = targets, .n_targets = n_targets, .keep = keep };
     m.p = calloc(1, sizeof *m.p);
     m.need = calloc(g->n, 1);
     m.twin = malloc(g->n * sizeof *m.twin);
@@ -345,25 +307,27 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
     if (status == GSL_SUCCESS) {
         m.p->N = N;
         mark_needed(&m, outputs, n);
+        count_rows(&m);
     }
     for (gpf_node i = 1; status == GSL_SUCCESS && i < (gpf_node)g->n; i++)
         if (m.need[i])
             status = add_node(&m, i);
     if (status == GSL_SUCCESS)
-        status = find_lifetimes(&m);
+        status = gpf__make_groups(&m);
     if (status == GSL_SUCCESS)
-        status = place_outputs(&m, outputs, n);
+        status = gpf__make_memory(&m, outputs, n);
     if (status == GSL_SUCCESS)
-        status = place_slots(&m, keep);
+        status = gpf__make_code(&m);
     free(m.need);
     free(m.twin);
     free(m.index);
+    free(m.group_of);
     free(m.last);
     /* A check has several plans' worth of values, and a system that promises more memory than it
      * has would kill the process in the middle of it. */
     enum { SHARE = 16 };
     if (status == GSL_SUCCESS &&
-        m.p->block + m.p->scratch > gpf__machine_memory() / SHARE / sizeof(double))
+        gpf_plan_memory(m.p) > gpf__machine_memory() / SHARE / sizeof(double))
         status = GPF_ELIMIT;
     if (status)
         gpf_plan_free(m.p);
@@ -395,6 +359,12 @@ void gpf_plan_free(gpf_plan *p)
     free(p->value);
     free(p->step);
     free(p->in);
+    free(p->group);
+    free(p->code);
+    free(p->walk);
+    free(p->outside);
+    free(p->rebind);
+    free(p->fill);
     free(p->consts);
     free(p->output);
     free(p);
@@ -402,7 +372,7 @@ void gpf_plan_free(gpf_plan *p)
 
 size_t gpf_plan_memory(const gpf_plan *p)
 {
-    return p->block + p->scratch;
+    return p->block + p->scratch + p->buffers + p->fills;
 }
 
 size_t gpf_plan_steps(const gpf_plan *p)

@@ -8,7 +8,7 @@
 #include <gradproof/plan.h>
 #include <stdint.h>
 
-/* Elements of an elementwise op done at a time where an input has to be gathered first. */
+/* Elements of elementwise ops done at a time, so that what they pass on stays in the L1 cache. */
 enum { GPF__STRIP = 512 };
 
 /* Where a value's memory is. */
@@ -17,10 +17,12 @@ typedef enum gpf__source {
     GPF__PARAM, /* the point's params from `offset` */
     GPF__CONST, /* the plan's constants from `offset` */
     GPF__SLOT,  /* the workspace's block from `offset` */
+    GPF__LOCAL, /* nowhere: it passes through a strip of its group */
     GPF__VIEW   /* inside value `of`, `offset` elements further (may be negative) */
 } gpf__source;
 
-/* A node at evaluation. Values are in node order, so inputs come first. */
+/* A node at evaluation. Values are in node order, so inputs come first. A slot has no gaps, but its
+ * axes may lie in any order: the plan chooses (gpf__plan_make). */
 typedef struct gpf__value {
     gpf_node node; /* GPF_NONE: a helper without a node */
     gpf__source source;
@@ -32,6 +34,7 @@ typedef struct gpf__value {
     int step;     /* that computes it, or -1 */
 } gpf__value;
 
+/* Steps are in an order they can run in. */
 typedef struct gpf__step {
     int value;
     const gpf_op *op; /* NULL: copy the input */
@@ -46,6 +49,55 @@ typedef struct gpf__output {
     gpf_shape shape;
 } gpf__output;
 
+/* How to read a tensor in the order of another one's memory: axes of size 1 left out, neighbours
+ * merged, the fastest first. */
+typedef struct gpf__walk {
+    int n;
+    size_t count[GPF_MAX_RANK];
+    ptrdiff_t stride[GPF_MAX_RANK];
+} gpf__walk;
+
+/* Where an instruction finds an operand. */
+typedef enum gpf__place {
+    GPF__NOWHERE,
+    GPF__MEMORY, /* of value `at`; moves on with the strips */
+    GPF__OUTPUT, /* of output `at` */
+    GPF__BUFFER, /* in the workspace's strip buffers from `at` */
+    GPF__FILL    /* strip of constants `at` */
+} gpf__place;
+
+typedef struct gpf__operand {
+    gpf__place place;
+    int at;
+} gpf__operand;
+
+typedef enum gpf__kind {
+    GPF__MAP,   /* step `of` on n elements */
+    GPF__READ,  /* n elements of x[0] along walk `of` into y */
+    GPF__WHOLE, /* step `of`, its inputs as they are */
+    GPF__PACK,  /* step `of` by gpf__step_run */
+    GPF__STRIPS /* the next n instructions, strip by strip, for group `of` */
+} gpf__kind;
+
+typedef struct gpf__code {
+    gpf__kind kind;
+    int of;
+    size_t n;
+    gpf__operand y, x[3];
+} gpf__code;
+
+/* Steps that run together: elementwise ones over as many elements, or one other. */
+typedef struct gpf__group {
+    int first, n;       /* steps */
+    size_t size, strip; /* of elementwise ones: elements, and how many at a time */
+} gpf__group;
+
+/* A constant that strips are filled with when a workspace is made. */
+typedef struct gpf__fill {
+    double value;
+    size_t offset, size;
+} gpf__fill;
+
 struct gpf_plan {
     size_t N;
     gpf__value *value;
@@ -54,10 +106,21 @@ struct gpf_plan {
     int n_step;
     int *in; /* values the steps read */
     int n_in;
+    gpf__group *group;
+    int n_group;
+    int n_once; /* of them: what depends on nothing but constants, run when a workspace is made */
+    gpf__code *code;
+    int n_code, n_once_code; /* of groups that run once */
+    gpf__walk *walk;
+    int n_walk;
+    int *outside, n_outside; /* values in the point's memory, views into them included */
+    int *rebind, n_rebind;   /* instructions that read such values */
     double *consts;
+    gpf__fill *fill;
+    int n_fill;
     gpf__output *output;
     size_t n_output;
-    size_t block, scratch; /* doubles */
+    size_t block, scratch, buffers, fills; /* doubles */
     int max_in;
     size_t n_params, n_data; /* a point must have at least these */
 };
@@ -69,12 +132,30 @@ typedef struct gpf__frame {
     double *scratch;
 } gpf__frame;
 
+/* gpf__code with its pointers, as it runs: in one cache line. */
+typedef struct gpf__ins {
+    void (*map)(size_t n, double *y, const double *const *x, const gpf_attr *attr);
+    void (*eval)(const gpf_call *call);
+    size_t n;
+    double *y;
+    const double *x[3];
+    union {
+        const gpf_attr *attr;  /* map */
+        const gpf_call *call;  /* eval */
+        const gpf__code *code; /* neither: what else it is */
+    } with;
+} gpf__ins;
+
 struct gpf_workspace {
     const gpf_plan *plan;
     gpf_tensor *t; /* by value */
-    double *block;
+    double *block, *buffers, *fills;
     gpf__frame frame;
-    bool ran;
+    gpf__ins *ins;
+    gpf_call *call;       /* by step */
+    const gpf_tensor **x; /* of the calls */
+    const double *theta;  /* where t and ins point now */
+    bool bound, ran;
 };
 
 struct gpf_point {
@@ -88,7 +169,7 @@ struct gpf_point {
 };
 
 /* A plan that keeps every value (no buffer is used twice) and in which none of the targets is a
- * view or bypassed by a twin. Status and *p. */
+ * view or bypassed by a twin; targets are row-major. Status and *p. */
 int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N,
                    const gpf_node *targets, size_t n_targets, bool keep, gpf_plan **p);
 
@@ -126,11 +207,25 @@ double gpf__overlay_work(const gpf_overlay *o);
 /* gpf_workspace_alloc without a handler call: NULL without memory. */
 gpf_workspace *gpf__workspace_make(const gpf_plan *p);
 
-/* Points every value of `t` at its memory. GPF_EUNBOUND, GSL_EBADLEN. */
-int gpf__plan_bind(const gpf_plan *p, const gpf_point *at, gpf_tensor *t, double *block);
+/* Single steps. step.c */
+
+/* Does x lie in memory as y of the same sizes does, so that y's elements in the order of its memory
+ * are x's in the order of its own? */
+bool gpf__linear(const gpf_tensor *x, const gpf_tensor *y);
+/* x in the order of the memory of `like`, which has the same sizes and no gaps. */
+gpf__walk gpf__walk_make(const gpf_tensor *x, const gpf_tensor *like);
+/* The n elements from number `at` on. */
+void gpf__walk_read(double *to, const double *from, const gpf__walk *w, size_t at, size_t n);
+/* y = x for tensors of the same sizes, y without gaps. */
+void gpf__layout_copy(const gpf_tensor *y, const gpf_tensor *x);
+/* Does the step take its inputs as they are? If not, gpf__step_run packs them. */
+bool gpf__step_direct(const gpf_plan *p, const gpf__step *s);
+/* Doubles of scratch it needs in gpf__step_run; x: n_in pointers of scratch. */
+size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, const gpf_tensor **x);
 /* Runs one step on values t. */
 void gpf__step_run(const gpf_plan *p, const gpf__step *s, const gpf_tensor *t, const gpf__frame *f);
-/* Sides and margins of a piecewise step's result, after it ran. */
+/* Sides and margins of a piecewise step's result, after it ran: in row-major order, whatever the
+ * order of y. */
 void gpf__step_sides(const gpf_plan *p, const gpf__step *s, const gpf_tensor *t,
                      const gpf__frame *f, int *side, double *margin);
 /* Bytes of a frame for this plan, and its set-up in zeroed memory aligned for double. */

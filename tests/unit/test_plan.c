@@ -1,69 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "random_graph.h"
 
-/* Buffers are shared by liveness. Never corrupts: 200 random nodes, evaluated with few outputs in
- * shared memory, give the bits they give when every one of them is kept as an output. */
-static void test_shared_memory_is_right(void **state)
-{
-    (void)state;
-    enum { NODES = 200 };
-    static random_graph r;
-    double saved = 0;
-    for (uint64_t seed = 1; seed <= 60; seed++) {
-        const size_t N = 1 + seed % 9;
-        random_build(&r, seed, NODES, SIZE_MAX);
-        gpf_point *at = random_point(&r, N, seed);
-        gpf_plan *all = gpf_plan_alloc(r.g, r.node, r.n, N);
-        gpf_workspace *all_ws = gpf_workspace_alloc(all);
-        assert_int_equal(gpf_plan_run(all, all_ws, at), GSL_SUCCESS);
-        dice d = { seed };
-        gpf_node few[4];
-        size_t index[4];
-        for (size_t i = 0; i < 4; i++) {
-            index[i] = (size_t)below(&d, NODES);
-            few[i] = r.node[index[i]];
-        }
-        gpf_plan *plan = gpf_plan_alloc(r.g, few, 4, N);
-        gpf_workspace *ws = gpf_workspace_alloc(plan);
-        for (int again = 0; again < 2; again++) { /* a dirty workspace changes nothing */
-            assert_int_equal(gpf_plan_run(plan, ws, at), GSL_SUCCESS);
-            for (size_t i = 0; i < 4; i++) {
-                assert_int_equal(gpf_plan_output_size(plan, i),
-                                 gpf_plan_output_size(all, index[i]));
-                assert_memory_equal(gpf_workspace_output(ws, i),
-                                    gpf_workspace_output(all_ws, index[i]),
-                                    gpf_plan_output_size(plan, i) * sizeof(double));
-            }
-        }
-        gpf_plan *y = gpf_plan_alloc(r.g, &r.y, 1, N);
-        saved += (double)gpf_plan_memory(y) / (double)gpf_plan_memory(all);
-        gpf_plan_free(y);
-        gpf_workspace_free(ws);
-        gpf_plan_free(plan);
-        gpf_workspace_free(all_ws);
-        gpf_plan_free(all);
-        gpf_point_free(at);
-        gpf_graph_free(r.g);
-    }
-    assert_true(saved / 60 < 0.75);
-}
-
-/* A chain needs two buffers, however long it is. */
-static void test_chain_memory(void **state)
-{
-    (void)state;
-    gpf_graph *g = gpf_graph_alloc();
-    const gpf_node x = gpf_param(g, "x", gpf_shape1(1000));
-    gpf_node y = x;
-    for (int i = 0; i < 50; i++)
-        y = gpf_sin(g, y);
-    gpf_plan *plan = gpf_plan_alloc(g, &y, 1, 0);
-    assert_int_equal(gpf_plan_steps(plan), 50);
-    assert_true(gpf_plan_memory(plan) < 3 * 1000 + 1000); /* output, two buffers, scratch */
-    gpf_plan_free(plan);
-    gpf_graph_free(g);
-}
-
 /* Only what the outputs need is computed. */
 static void test_needed_steps(void **state)
 {
@@ -226,8 +163,6 @@ static void test_no_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shared_memory_is_right),
-        cmocka_unit_test(test_chain_memory),
         cmocka_unit_test(test_needed_steps),
         cmocka_unit_test(test_odd_outputs),
         cmocka_unit_test(test_outlives_the_graph),
