@@ -73,6 +73,7 @@ struct gpf_overlay {
     double *strip, *operand, *before, *delta, *full;
     double *margin; /* sides and margins of a strip, or of a whole value */
     int *side, *side_before, *rows;
+    uint64_t *bits;
     gpf__frame frame;
     double element[GPF__POINTS];
     size_t target; /* entered, SIZE_MAX: none */
@@ -473,10 +474,11 @@ gpf_node gpf_damage_nonfinite(const gpf_damage *d, size_t *element)
             continue; /* looks into a value that was looked at */
         /* 0 x is 0, or NaN if x is not finite: a fast look first, in the order of the memory. */
         const size_t n = gpf__tensor_size(&value->t);
-        double sum = 0;
+        const double *x = d->base->t[v].data;
+        double sum[8] = { 0 };
         for (size_t i = 0; i < n; i++)
-            sum += 0 * d->base->t[v].data[i];
-        if (sum == 0)
+            sum[i % 8] += 0 * x[i];
+        if (((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7])) == 0)
             continue;
         if (element)
             *element = first_nonfinite(&d->base->t[v]);
@@ -522,6 +524,7 @@ static void carve_overlay(gpf_overlay *o, const gpf_damage *d, carver *c)
     part.side = carve(c, sides * sizeof(int));
     part.side_before = carve(c, sides * sizeof(int));
     part.rows = carve(c, d->strip * sizeof(int));
+    part.bits = carve(c, d->strip * sizeof(uint64_t));
     void *frame = carve(c, gpf__frame_size(p));
     double *scratch = carve(c, d->points * p->scratch * sizeof(double));
     if (!c->memory)
@@ -663,6 +666,19 @@ static void compare_strip(gpf_overlay *o, int v, const gpf__rect *at, size_t c, 
                 note_side(o, v, (size_t)at->row[i] * cols + j, o->side[k], b ? &b[q] : NULL);
 }
 
+/* Bits in which a row of a one-column tile differs from the base at some point. */
+static void differences(uint64_t *bits, const double *x, const double *base, size_t n,
+                        size_t points)
+{
+    for (size_t p = 0; p < points; p++)
+        for (size_t i = 0; i < n; i++) {
+            uint64_t a, b;
+            memcpy(&a, &x[p * n + i], sizeof a);
+            memcpy(&b, &base[i], sizeof b);
+            bits[i] = (p ? bits[i] : 0) | (a ^ b);
+        }
+}
+
 /* Drops the rows of a narrow tile that are as at the base: of a dead unit nothing goes on. */
 static void prune(gpf_overlay *o, int v, size_t points)
 {
@@ -671,20 +687,21 @@ static void prune(gpf_overlay *o, int v, size_t points)
     if (t->at.n_cols != 1 || t->columns)
         return;
     double *base = o->operand;
+    uint64_t *bits = o->bits;
     gpf__tile_base(t, &t->at, t->at.col, 1, 1, base);
+    differences(bits, t->data, base, n, points);
     size_t kept = 0;
-    for (size_t i = 0; i < n; i++) {
-        bool differs = false;
-        for (size_t p = 0; p < points; p++)
-            differs |= memcmp(&t->data[p * n + i], &base[i], sizeof *base) != 0;
-        o->rows[kept] = (int)i;
-        kept += differs;
-    }
-    if (kept == n || (kept > 0 && (kept > n - n / 8 || !t->kept)))
+    for (size_t i = 0; i < n; i++)
+        kept += bits[i] != 0;
+    if (kept == n || (kept > 0 && kept > n - n / 8))
         return;
     if (kept == 0) {
         t->at.n_cols = 0;
         return;
+    }
+    for (size_t i = 0, k = 0; i < n; i++) {
+        o->rows[k] = (int)i;
+        k += bits[i] != 0;
     }
     for (size_t p = 0, to = 0; p < points; p++)
         for (size_t i = 0; i < kept; i++)
