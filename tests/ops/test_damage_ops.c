@@ -280,8 +280,59 @@ static gpf_node follow(scene *s, dice *d, gpf_node x)
     }
 }
 
+static gpf_node weights(scene *s, dice *d, gpf_shape shape, double inputs)
+{
+    const double most = sqrt(3 / inputs);
+    return make_leaf(s, d, shape, -most, most, NUMBER);
+}
+
+/* Nets of sizes where kernels work in blocks: layers, a normalisation, a skip connection, a loss. */
+static gpf_node net(scene *s, dice *d)
+{
+    static const ptrdiff_t widths[] = { 1, 5, 10, 17, 32, 33, 64, 70 };
+    static const gpf_activation act[] = { gpf_relu, gpf_tanh, gpf_relu, gpf_sigmoid, gpf_softplus };
+    gpf_graph *g = s->g;
+    const ptrdiff_t rows = below(d, 3) ? GPF_N : (ptrdiff_t)s->f.N;
+    ptrdiff_t width = widths[below(d, COUNT(widths))];
+    gpf_node a = make_leaf(s, d, gpf_shape2(rows, width), -1.5, 1.5, NUMBER);
+    for (int layers = 1 + below(d, 3); layers >= 0; layers--) {
+        const ptrdiff_t units = below(d, 4) ? widths[below(d, COUNT(widths))] : width;
+        const gpf_node W = weights(s, d, gpf_shape2(width, units), (double)width);
+        const gpf_node b = make_leaf(s, d, gpf_shape2(1, units), -0.3, 0.3, NUMBER);
+        const gpf_node z = stage(s, gpf_add(g, stage(s, gpf_matmul(g, a, W)), b));
+        gpf_node next =
+            below(d, 5) ? stage(s, act[below(d, COUNT(act))](g, z)) : stage(s, gpf_softmax(g, z));
+        if (layers == 0)
+            next = z;
+        else if (units == width && below(d, 2))
+            next = stage(s, gpf_add(g, a, next));
+        else if (below(d, 3) == 0) {
+            const ptrdiff_t axis = 1 + below(d, 2); /* over the rows or the units */
+            next = stage(s, gpf_sub(g, next, stage(s, gpf_mean(g, next, axis))));
+            next = stage(s, gpf_div(g, next,
+                                    stage(s, gpf_sqrt(g, gpf_add(g, constant(s, 0.1),
+                                                                 gpf_variance(g, next, axis))))));
+        }
+        width = units;
+        a = next;
+    }
+    const int loss = below(d, 4);
+    const gpf_node y =
+        make_leaf(s, d, gpf_shape2(rows, width), -1, 1, loss == 0 ? ROW_OF_PROBABILITIES : NUMBER);
+    return loss == 0   ? gpf_cross_entropy(g, a, y, GPF_MEAN)
+           : loss == 1 ? gpf_mse(g, a, y, GPF_MEAN)
+           : loss == 2 ? gpf_bce_with_logits(g, a, y, GPF_SUM)
+                       : gpf_mean(g, stage(s, gpf_mul(g, a, y)), GPF_ALL_AXES);
+}
+
 static void build(scene *s, dice d)
 {
+    if (!s->f.op && !s->f.fn) {
+        s->g = gpf_graph_alloc();
+        s->y = net(s, &d);
+        assert_no_error(s->g);
+        return;
+    }
     gpf_node x[3] = { GPF_NONE, GPF_NONE, GPF_NONE };
     s->g = gpf_graph_alloc();
     for (int i = 0; i < s->f.n_x; i++)
@@ -573,7 +624,10 @@ static const char *title(const scene *s)
 {
     static char text[80];
     snprintf(text, sizeof text, "%s, scene %d (N %zu, cut %d)",
-             s->f.op ? s->f.op->name : s->f.fn->name, s->number, s->f.N, s->cut);
+             s->f.op   ? s->f.op->name
+             : s->f.fn ? s->f.fn->name
+                       : "net",
+             s->number, s->f.N, s->cut);
     return text;
 }
 
@@ -800,8 +854,9 @@ static bool can_cut(const scene *s, int i)
 static void check_target(trial *q, size_t i, scene *r, double *x)
 {
     const size_t n = gpf_damage_target_size(q->damage, i);
-    for (int e = 0; e < 3 && (size_t)e < n; e++)
-        check_element(q, i, n <= 3 ? (size_t)e : (size_t)below(&q->d, (int)n), r, x);
+    const int samples = q->s->f.op || q->s->f.fn ? 3 : 1;
+    for (int e = 0; e < samples && (size_t)e < n; e++)
+        check_element(q, i, n <= (size_t)samples ? (size_t)e : (size_t)below(&q->d, (int)n), r, x);
 }
 
 /* One scene: some leaves and stages as targets. */
@@ -906,6 +961,17 @@ static void test_functions(void **state)
     check_rows(true);
 }
 
+static void test_nets(void **state)
+{
+    (void)state;
+    static const size_t batches[] = { 1, 64, 100, 130, 257 };
+    for (int n = 0; n < scenes_per_row; n++) {
+        dice d = { first_seed * 1000003 + 999999 + (uint64_t)n };
+        const feed f = { .N = batches[below(&d, COUNT(batches))] };
+        check_scene(&f, n, roll(&d), n % 4 == 3);
+    }
+}
+
 static void test_enough_was_compared(void **state)
 {
     (void)state;
@@ -927,6 +993,7 @@ int main(int argc, char **argv)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_rows),
         cmocka_unit_test(test_functions),
+        cmocka_unit_test(test_nets),
         cmocka_unit_test(test_enough_was_compared),
     };
     if (argc > 1)
