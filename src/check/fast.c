@@ -330,6 +330,10 @@ static finding test(fast *f, size_t lo, size_t hi, const unsigned *id, unsigned 
     for (unsigned j = 0; j < n; j++) {
         const finding one = along(f, id[j], lo, hi, &tau[clean]);
         *guilty = id[j];
+        if (n == DIRECTIONS) {
+            f->b->directions = j + 1;
+            f->b->disagreed = one == DISAGREES;
+        }
         if (one == DISAGREES || (one == BLOCKED && clean == 0))
             return one;
         clean += one == AGREES;
@@ -352,10 +356,6 @@ static void search(fast *f, size_t lo, size_t hi, const unsigned *id, unsigned n
     unsigned guilty = 0;
     const size_t wrong = f->wrong;
     const finding found = test(f, lo, hi, id, n, &guilty);
-    if (n == DIRECTIONS) {
-        f->b->directions = n;
-        f->b->disagreed = found == DISAGREES;
-    }
     if (found == AGREES) {
         report_progress(f, hi - lo);
         return;
@@ -429,7 +429,7 @@ static int enter(fast *f, size_t i)
 static void conclude(fast *f)
 {
     gpf_block *b = f->b;
-    b->error = b->directions && b->covered + b->small > 0 ? f->weakest : GSL_NAN;
+    b->error = f->weakest > 0 ? f->weakest : GSL_NAN;
     b->magnitude = b->error / GPF_FAST_RELATIVE;
     b->reason = GPF_REASON_NONE;
     if (f->wrong) {
