@@ -727,7 +727,7 @@ static void close_blocks(const gpf_check *c, char *buf, size_t size)
     gpf__append(buf, size, "%s%zu of %zu elements covered", listed ? "; " : "", covered, all.total);
     if (untested)
         gpf__append(buf, size, ", %zu untested", untested);
-    if (!wrong)
+    if (!wrong && covered)
         gpf__append(buf, size, ": a relative error of %g would have been seen", GPF_FAST_RELATIVE);
 }
 
