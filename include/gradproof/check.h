@@ -142,7 +142,7 @@ typedef struct gpf_check_options {
     size_t sample;       /* elements per tensor, chosen at random; 0: all */
     size_t max_failures; /* stop once that many are wrong; 0: never */
     int threads;         /* 0: as many as OpenMP gives and the work is worth; results do not
-                            depend on it */
+                            depend on it; the fast mode takes one */
     unsigned long seed;  /* of the sample, of the directions */
     int fast;            /* 1: along random directions, see gpf_block; sample must be 0 */
     /* Called now and then from the calling thread; nonzero stops the check with GPF_ECANCEL,

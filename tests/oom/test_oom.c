@@ -375,8 +375,7 @@ static int op_check_fast(double *result)
                    f = gpf_sum(g, gpf_relu(g, gpf_exp(g, w)), GPF_ALL_AXES);
     double off[20] = { 0 };
     off[13] = 0.25;
-    const gpf_node grad =
-        gpf_add(g, gpf_exp(g, w), gpf_const_tensor(g, gpf_shape1(20), off));
+    const gpf_node grad = gpf_add(g, gpf_exp(g, w), gpf_const_tensor(g, gpf_shape1(20), off));
     gpf_point *at = gpf_point_alloc(g, 0);
     gpf_check_options how = gpf_check_defaults();
     how.fast = 1;
@@ -534,6 +533,21 @@ static int op_table(double *result)
     return status;
 }
 
+static int op_optimizer(double *result)
+{
+    gsl_vector *theta = gsl_vector_calloc(5);
+    const double g[5] = { 1, 2, 3, 4, 5 };
+    begin();
+    gpf_optimizer *o = gpf_optimizer_alloc(gpf_optimizer_find("adam"), 5);
+    if (o)
+        gpf_optimizer_step(o, theta, g, 0.1);
+    end();
+    *result = gsl_vector_get(theta, 4);
+    gpf_optimizer_free(o);
+    gsl_vector_free(theta);
+    return o ? GSL_SUCCESS : GSL_ENOMEM;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 static const struct {
@@ -559,6 +573,7 @@ static const struct {
     { "model", op_model, 430 },
     { "model with errors", op_model_errors, 55 },
     { "table", op_table, 20 },
+    { "optimizer", op_optimizer, 1 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)
