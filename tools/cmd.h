@@ -14,7 +14,7 @@ enum { CMD_WITH_CLAIMS, CMD_NO_CLAIMS, CMD_CLAIMS }; /* --claims */
 /* One call of the command. The options are rows of the table in gradproof.c. */
 typedef struct cmd {
     const struct cmd_verb *verb;
-    int help, json, quiet, all, grad, dot; /* flags */
+    int help, json, quiet, all, fast, grad, dot; /* flags */
     int rows, color, claims;               /* choices */
     size_t seed, sample, threads, max_failures;
     const char *at, *of;

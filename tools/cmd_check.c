@@ -168,9 +168,34 @@ static int collect_notes(const cmd *o, job *j)
     return 0;
 }
 
+/* Why the check ended before its end, "" if it did not. */
+static void tell_stopped(const gpf_check *c, const gpf_check_options *how, int by_user, char *buf,
+                         size_t size)
+{
+    gpf_tally all = gpf_check_tally(c, -1);
+    size_t wanted = 0, wrong = all.count[GPF_WRONG];
+    for (size_t t = 0; t < gpf_check_n_tensors(c); t++) {
+        size_t total = gpf_check_tally(c, (int)t).total;
+        wanted += how->sample && how->sample < total ? how->sample : total;
+    }
+    if (how->fast) {
+        if (by_user)
+            snprintf(buf, size, "interrupted");
+        else if (how->max_failures && wrong >= how->max_failures)
+            snprintf(buf, size, "stopped at %zu wrong", wrong);
+    } else if (by_user) {
+        snprintf(buf, size, "interrupted after %zu of %zu elements", all.checked, wanted);
+    } else if (how->max_failures && all.checked < wanted) {
+        snprintf(buf, size, "stopped at %zu wrong, after %zu of %zu elements", wrong, all.checked,
+                 wanted);
+    }
+}
+
 static int check_model(const cmd *o, job *j)
 {
     char stopped[96] = "";
+    if (o->fast && o->sample)
+        return cmd_usage(o, "one of --fast and --sample", "");
     watch_interrupt();
     j->model = cmd_model(o);
     int status = j->model ? prepare(o, j) : GPF_OUTCOME_TROUBLE;
@@ -182,6 +207,7 @@ static int check_model(const cmd *o, job *j)
     progress p = { .start = now(), .wanted = isatty(STDERR_FILENO) && !o->quiet };
     gpf_check_options how = gpf_check_defaults();
     how.sample = o->sample;
+    how.fast = o->fast;
     how.max_failures = o->max_failures;
     how.threads = (int)o->threads;
     how.seed = gpf_model_seed(j->model);
@@ -194,18 +220,7 @@ static int check_model(const cmd *o, job *j)
             fputs("\r\033[K", stderr);
         if (status && status != GPF_ECANCEL)
             return cmd_fail_status(o, status, &why);
-        gpf_tally all = gpf_check_tally(j->check, -1);
-        size_t wanted = 0;
-        for (size_t t = 0; t < gpf_check_n_tensors(j->check); t++) {
-            size_t total = gpf_check_tally(j->check, (int)t).total;
-            wanted += how.sample && how.sample < total ? how.sample : total;
-        }
-        if (status == GPF_ECANCEL)
-            snprintf(stopped, sizeof stopped, "interrupted after %zu of %zu elements", all.checked,
-                     wanted);
-        else if (how.max_failures && all.checked < wanted)
-            snprintf(stopped, sizeof stopped, "stopped at %zu wrong, after %zu of %zu elements",
-                     all.count[GPF_WRONG], all.checked, wanted);
+        tell_stopped(j->check, &how, status == GPF_ECANCEL, stopped, sizeof stopped);
     }
     size_t n_claims;
     status = test_claims(o, j, &n_claims);

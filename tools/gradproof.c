@@ -141,6 +141,9 @@ static const option_row options[] = {
       "which rows of a split table; default: train" },
     { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
       "check K elements of each tensor, chosen at random; 0: all (default)" },
+    { "fast", NULL, CHECK, set_flag, offsetof(cmd, fast),
+      "whole tensors along random directions, with the probability of\n"
+      "missing an error; elements one by one only where that disagrees" },
     { "threads", "T", CHECK, set_count, offsetof(cmd, threads),
       "0: as many as OpenMP gives (default); results do not depend on it" },
     { "max-failures", "M", CHECK, set_count, offsetof(cmd, max_failures),

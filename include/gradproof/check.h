@@ -64,7 +64,9 @@ typedef enum gpf_reason {
     GPF_REASON_INDEPENDENT,  /* vacuous: the graph has no path from the element to y */
     GPF_REASON_NOISE,        /* unresolved: the gap grows as 1/step, y is too noisy here */
     GPF_REASON_TRUNCATION,   /* unresolved: the gap shrinks with the step, none small enough */
-    GPF_REASON_CROWDED       /* unresolved: kinks so close on one side that it has no slope */
+    GPF_REASON_CROWDED,      /* unresolved: kinks so close on one side that it has no slope */
+    GPF_REASON_UNCONFIRMED,  /* a block, unresolved: directions disagree, no single element does */
+    GPF_REASON_TOO_SMALL     /* a block, unresolved: below what its directions can see */
 } gpf_reason;
 
 GPF_API const char *gpf_reason_name(gpf_reason r); /* "flat gap", ...; "" for none */
@@ -103,15 +105,46 @@ typedef enum gpf_outcome {
     GPF_OUTCOME_RIGHT = 0, /* nothing wrong, and in every tensor something really tested */
     GPF_OUTCOME_WRONG = 1,
     GPF_OUTCOME_TROUBLE = 2,
-    GPF_OUTCOME_UNTESTED = 3 /* nothing wrong, but some tensor has no element right or at a kink */
+    GPF_OUTCOME_UNTESTED = 3 /* nothing wrong, but some tensor has no element right or at a kink;
+                                fast: some block is not right */
 } gpf_outcome;
+
+/* A tensor in the fast mode: y's slope along a few random directions of the whole tensor against
+ * <gradient, direction>, which costs a few tens of evaluations whatever the tensor's size. A gap is
+ * halved down to elements, along the same direction and a new one, so at a cost of the log of the
+ * size each; they are then checked one by one, and only that accuses. A direction that meets a kink
+ * within every step is halved too. A tensor of a few elements is checked one by one at once.
+ *
+ * Power: direction v has elements of random sign and of size s * U[1/2, 3/2], s the tensor's own
+ * root mean square, and agrees when the gap is within the tolerance tau, which is the measured error
+ * of both sides. Then m directions that all agree would have shown an error d in any one element,
+ * whatever the errors of the others, with probability at least
+ *     1 - prod_j 2 tau_j / (s d)
+ * over the seeds. `error` is the d for which that is GPF_FAST_PROBABILITY. */
+#define GPF_FAST_PROBABILITY 0.99
+#define GPF_FAST_RELATIVE 1e-3
+
+typedef struct gpf_block {
+    gpf_verdict verdict; /* right: nothing disagrees and covered > 0; wrong: an element is */
+    gpf_reason reason;
+    size_t total;   /* elements = covered + small + untested */
+    size_t covered; /* a relative error of GPF_FAST_RELATIVE would have been seen; or checked alone */
+    size_t small;   /* |analytic| < magnitude: only absolute errors above `error` */
+    size_t untested; /* no step without a kink, or the search stopped before them */
+    unsigned directions; /* along the whole tensor; 0: element by element */
+    unsigned disagreed;  /* 1: the last of them did, and the search for elements began */
+    size_t evaluations;  /* of y, those of single elements too */
+    double error;        /* of one element; NaN without directions that agree */
+    double magnitude;    /* error / GPF_FAST_RELATIVE */
+} gpf_block;
 
 typedef struct gpf_check_options {
     size_t sample;       /* elements per tensor, chosen at random; 0: all */
     size_t max_failures; /* stop once that many are wrong; 0: never */
     int threads;         /* 0: as many as OpenMP gives and the work is worth; results do not
-                            depend on it */
-    unsigned long seed;  /* of the sample */
+                            depend on it; the fast mode takes one */
+    unsigned long seed;  /* of the sample, of the directions */
+    int fast;            /* 1: along random directions, see gpf_block; sample must be 0 */
     /* Called now and then from the calling thread; nonzero stops the check with GPF_ECANCEL,
      * what was found so far stays readable. May be NULL. */
     int (*progress)(void *arg, size_t done, size_t total);
@@ -137,14 +170,18 @@ GPF_API gpf_check *gpf_check_alloc(gpf_graph *g, gpf_node y, const gpf_node *xs,
 GPF_API void gpf_check_free(gpf_check *c);
 
 /* Runs it at a point. Bit-identical results for any number of threads, as long as the CBLAS is
- * (its own thread count must not change in between). GPF_EUNBOUND, GPF_ECANCEL, GSL_ENOMEM. */
+ * (its own thread count must not change in between). GPF_EUNBOUND, GPF_ECANCEL, GSL_ENOMEM;
+ * GSL_EINVAL for both a sample and the fast mode. */
 GPF_API int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *how,
                           gpf_diag *why);
 
-/* Results of the last run. Elements in the order of tensors and indices. */
+/* Results of the last run. Elements in the order of tensors and indices; in the fast mode those
+ * that were looked at one by one. */
 GPF_API size_t gpf_check_n_elements(const gpf_check *c);
 GPF_API const gpf_element *gpf_check_element(const gpf_check *c, size_t i);
 GPF_API gpf_tally gpf_check_tally(const gpf_check *c, int tensor); /* -1: all */
+/* Tensor i in the fast mode; NULL if that was not how the check ran last. */
+GPF_API const gpf_block *gpf_check_block(const gpf_check *c, size_t i);
 GPF_API gpf_outcome gpf_check_outcome(const gpf_check *c);
 GPF_API size_t gpf_check_n_tensors(const gpf_check *c);
 GPF_API gpf_node gpf_check_tensor(const gpf_check *c, size_t i);

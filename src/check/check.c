@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/text.h"
+#include "check/fast.h"
 #include "check/stencil.h"
 #include "plan/plan.h"
 
@@ -32,9 +33,10 @@ struct gpf_check {
     gpf_element *element;
     size_t *order; /* in which the elements are checked */
     size_t n_element, room;
+    gpf_block *block; /* by tensor, of the fast mode */
     double value;
     int threads;
-    bool ran;
+    bool ran, fast;
 };
 
 const char *gpf_verdict_name(gpf_verdict v)
@@ -56,8 +58,10 @@ const char *gpf_reason_name(gpf_reason r)
                                         [GPF_REASON_INDEPENDENT] = "no dependence",
                                         [GPF_REASON_NOISE] = "noise",
                                         [GPF_REASON_TRUNCATION] = "truncation",
-                                        [GPF_REASON_CROWDED] = "crowded by kinks" };
-    return r <= GPF_REASON_CROWDED ? name[r] : "";
+                                        [GPF_REASON_CROWDED] = "crowded by kinks",
+                                        [GPF_REASON_UNCONFIRMED] = "unconfirmed",
+                                        [GPF_REASON_TOO_SMALL] = "too small" };
+    return r <= GPF_REASON_TOO_SMALL ? name[r] : "";
 }
 
 gpf_check_options gpf_check_defaults(void)
@@ -207,6 +211,7 @@ void gpf_check_free(gpf_check *c)
     free(c->around);
     free(c->order);
     free(c->element);
+    free(c->block);
     free(c);
 }
 
@@ -488,6 +493,37 @@ static int allow_for_rounding(gpf_check *c)
     return GSL_SUCCESS;
 }
 
+/* Checks the tensors as blocks, on one thread: each evaluation is one of the whole net. */
+static int check_blocks(gpf_check *c, const gpf_point *p, const gpf_check_options *how)
+{
+    const size_t n = c->n_x;
+    gpf__elements found = { .e = NULL };
+    const double **analytic = malloc(2 * n * sizeof *analytic), **rounding = analytic + n;
+    c->threads = 1;
+    if (!c->block)
+        c->block = calloc(n, sizeof *c->block);
+    int status = analytic && c->block ? need_overlays(c, 1) : GSL_ENOMEM;
+    if (status == GSL_SUCCESS)
+        status = look_around(c, c->overlay[0]);
+    if (status == GSL_SUCCESS)
+        status = gpf__plan_noise(c->plan, c->ws, c->rounding);
+    if (status == GSL_SUCCESS) {
+        for (size_t i = 0; i < n; i++) {
+            const double *a = analytic[i] = gradient(c, i);
+            rounding[i] = a ? c->rounding + (a - gpf_workspace_output(c->ws, 0)) : NULL;
+        }
+        const gpf__fast_job job = { c->g,      c->contracted, c->x,      n,        c->N,    p,
+                                    c->damage, c->overlay[0], c->around, analytic, rounding };
+        status = gpf__fast_check(&job, how, c->block, &found);
+        free(c->element);
+        c->element = found.e;
+        c->n_element = found.n;
+        c->room = 0;
+    }
+    free(analytic);
+    return status;
+}
+
 /* The gradient of element e with that element moved by t. */
 static int gradient_beside(gpf_check *c, gpf_point *p, const gpf_element *e, double t, double *a)
 {
@@ -551,6 +587,9 @@ int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *ho
     how = how ? how : &defaults;
     c->ran = false;
     c->n_element = 0;
+    c->fast = how->fast != 0;
+    if (how->fast && how->sample)
+        return gpf__diag(why, GSL_EINVAL, "the fast mode takes whole tensors, not a sample");
     if (at->N != c->N)
         return gpf__diag(why, GSL_EBADLEN, "the point has %zu rows, the check was made for %zu",
                          at->N, c->N);
@@ -560,13 +599,13 @@ int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *ho
         status = gpf_plan_run(c->plan, c->ws, p);
     if (status == GSL_SUCCESS)
         status = gpf_damage_base(c->damage, p, &c->value);
-    if (status == GSL_SUCCESS)
+    if (status == GSL_SUCCESS && !how->fast)
         status = choose(c, how);
     if (status == GSL_SUCCESS) {
-        status = check_elements(c, how);
+        status = how->fast ? check_blocks(c, p, how) : check_elements(c, how);
         c->ran = status == GSL_SUCCESS || status == GPF_ECANCEL;
     }
-    if (status == GSL_SUCCESS)
+    if (status == GSL_SUCCESS && !how->fast)
         status = allow_for_rounding(c);
     if (status == GSL_SUCCESS)
         status = blame_ties(c, p);
@@ -619,10 +658,16 @@ gpf_outcome gpf_check_outcome(const gpf_check *c)
         return GPF_OUTCOME_WRONG;
     for (size_t i = 0; i < c->n_x; i++) {
         const gpf_tally t = gpf_check_tally(c, (int)i);
-        if (t.count[GPF_RIGHT] + t.count[GPF_KINK] == 0)
+        if (c->fast ? c->block[i].verdict != GPF_RIGHT
+                    : t.count[GPF_RIGHT] + t.count[GPF_KINK] == 0)
             return GPF_OUTCOME_UNTESTED;
     }
     return GPF_OUTCOME_RIGHT;
+}
+
+const gpf_block *gpf_check_block(const gpf_check *c, size_t i)
+{
+    return c->ran && c->fast && i < c->n_x ? &c->block[i] : NULL;
 }
 
 size_t gpf_check_n_tensors(const gpf_check *c)

@@ -155,6 +155,28 @@ static json_t *tensor_json(const gpf_check *c, int tensor)
     return finish(o, bad);
 }
 
+static json_t *block_json(const gpf_check *c, size_t i)
+{
+    const gpf_block *b = gpf_check_block(c, i);
+    json_t *o = json_object();
+    int bad = set(o, "name", label_json(gpf_check_graph(c), gpf_check_tensor(c, i)));
+    bad += set(o, "shape", shape_json(gpf_check_tensor_shape(c, i)));
+    bad += set(o, "verdict", json_string(gpf_verdict_name(b->verdict)));
+    bad += set(o, "reason", json_string(gpf_reason_name(b->reason)));
+    bad += set_size(o, "total", b->total);
+    bad += set_size(o, "covered", b->covered);
+    bad += set_size(o, "small", b->small);
+    bad += set_size(o, "untested", b->untested);
+    bad += set_size(o, "directions", b->directions);
+    bad += set_size(o, "disagreed", b->disagreed);
+    bad += set_size(o, "evaluations", b->evaluations);
+    bad += set_real(o, "probability", GPF_FAST_PROBABILITY);
+    bad += set_real(o, "error", b->error);
+    bad += set_real(o, "relative_error", GPF_FAST_RELATIVE);
+    bad += set_real(o, "magnitude", b->magnitude);
+    return finish(o, bad);
+}
+
 static json_t *claim_json(const gpf_report_claim *claim)
 {
     static const char *const names[] = {
@@ -188,6 +210,7 @@ static json_t *settings_json(const gpf_check *c, const gpf_report_options *how)
         bad += set(o, "sample_seed", json_integer((json_int_t)how->how->seed));
         bad += set_size(o, "sample", how->how->sample);
         bad += set_size(o, "max_failures", how->how->max_failures);
+        bad += set(o, "fast", json_boolean(how->how->fast));
     }
     bad += set(o, "batch", c ? json_integer((json_int_t)gpf_check_batch(c)) : json_null());
     bad += set(o, "threads", c ? json_integer(gpf_check_threads(c)) : json_null());
@@ -251,6 +274,12 @@ int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how
         for (size_t t = 0; t < gpf_check_n_tensors(c); t++)
             put_item(&w, t == 0, tensor_json(c, (int)t));
         close_list(&w);
+        if (gpf_check_block(c, 0)) {
+            open_list(&w, "blocks");
+            for (size_t t = 0; t < gpf_check_n_tensors(c); t++)
+                put_item(&w, t == 0, block_json(c, t));
+            close_list(&w);
+        }
         open_list(&w, "elements");
         for (size_t i = 0; i < gpf_check_n_elements(c); i++)
             put_item(&w, i == 0, element_json(c, gpf_check_element(c, i)));

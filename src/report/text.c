@@ -3,6 +3,7 @@
 #include "report/report.h"
 #include "base/text.h"
 #include <math.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -227,6 +228,8 @@ const char *gpf__report_reason(const gpf_element *e, double y, char *buf, size_t
         [GPF_REASON_NOISE] = "too noisy: the gap grows as the step shrinks",
         [GPF_REASON_TRUNCATION] = "too curved: the gap still shrinks with the step",
         [GPF_REASON_CROWDED] = "kinks too close together for a one-sided slope",
+        [GPF_REASON_UNCONFIRMED] = "a direction disagrees, but no element looked at is wrong",
+        [GPF_REASON_TOO_SMALL] = "every element is too small to be seen",
     };
     if (e->reason == GPF_REASON_NOT_FINITE)
         return not_finite(e, y, buf, size);
@@ -536,6 +539,81 @@ static int put_tallies(FILE *out, const gpf_check *c)
     return GSL_SUCCESS;
 }
 
+/* One line per block of the fast mode: how much of the tensor its directions have covered, and what
+ * they would have seen. */
+enum { TENSOR, SHAPE, COVERED, SMALL, UNTESTED, ALONG, EVALUATIONS, SEEN, LEAST, N_BLOCK_CELLS };
+
+typedef struct block_line {
+    char cell[N_BLOCK_CELLS][96];
+} block_line;
+
+static void fill_block(const gpf_check *c, size_t t, block_line *l)
+{
+    const gpf_block *b = gpf_check_block(c, t);
+    const size_t counts[] = { b->small, b->untested, b->directions, b->evaluations },
+                 size = sizeof l->cell[0];
+    char label[64], shape[64];
+    gpf__format(l->cell[TENSOR], size, "%s", tensor_label(c, t, label, sizeof label));
+    gpf__format(l->cell[SHAPE], size, "%s",
+                gpf_shape_text(gpf_check_tensor_shape(c, t), shape, sizeof shape));
+    gpf__format(l->cell[COVERED], size, "%zu/%zu", b->covered, b->total);
+    for (int j = SMALL; j <= EVALUATIONS; j++)
+        gpf__format(l->cell[j], size, counts[j - SMALL] ? "%zu" : "-", counts[j - SMALL]);
+    gpf__format(l->cell[SEEN], size, isnan(b->error) ? "-" : "%.1e", b->error);
+    gpf__format(l->cell[LEAST], size, isnan(b->magnitude) ? "-" : "%.1e", b->magnitude);
+}
+
+static void put_block(FILE *out, const block_line *l, const int *width)
+{
+    for (int j = 0; j < N_BLOCK_CELLS; j++)
+        say(out, j <= SHAPE ? "  %-*s" : "  %*s", width[j], l->cell[j]);
+}
+
+static void put_blocks(FILE *out, const gpf_check *c, const gpf_report_options *how)
+{
+    static const block_line title = { { "tensor", "shape", "covered/total", "too small", "untested",
+                                        "directions", "evaluations", "error seen",
+                                        "covers |a| >=" } };
+    int width[N_BLOCK_CELLS];
+    block_line l;
+    bool directions = false;
+    for (int j = 0; j < N_BLOCK_CELLS; j++)
+        width[j] = (int)strlen(title.cell[j]);
+    for (size_t t = 0; t < gpf_check_n_tensors(c); t++) {
+        fill_block(c, t, &l);
+        for (int j = 0; j < N_BLOCK_CELLS; j++)
+            if (width[j] < (int)strlen(l.cell[j]))
+                width[j] = (int)strlen(l.cell[j]);
+    }
+    fputc('\n', out);
+    put_block(out, &title, width);
+    fputs("  verdict\n", out);
+    for (size_t t = 0; t < gpf_check_n_tensors(c); t++) {
+        const gpf_block *b = gpf_check_block(c, t);
+        const gpf_element e = { .reason = b->reason, .verdict = b->verdict };
+        char text[80];
+        const char *phrase = gpf__report_reason(&e, gpf_check_value(c), text, sizeof text);
+        fill_block(c, t, &l);
+        put_block(out, &l, width);
+        fputs("  ", out);
+        put_word(out, how, verdicts[b->verdict].word, verdicts[b->verdict].color, 0);
+        say(out, "%s%s\n", *phrase ? ": " : "", phrase);
+        directions |= b->directions > 0;
+    }
+    if (directions)
+        say(out,
+            "\n  An error above 'error seen' in any one element of a tensor, whatever the errors "
+            "of\n"
+            "  the others, would have been seen with probability >= %g; that is a relative error\n"
+            "  above %g of elements of at least the size in the last column. Smaller ones are\n"
+            "  not covered.\n",
+            GPF_FAST_PROBABILITY, GPF_FAST_RELATIVE);
+    if (gpf_check_tally(c, -1).checked)
+        say(out, "%s  %zu element%s checked one by one.\n", directions ? "" : "\n",
+            gpf_check_tally(c, -1).checked,
+            gpf_check_tally(c, -1).checked == 1 ? " was" : "s were");
+}
+
 static void put_heading(FILE *out, const gpf_check *c, const gpf_report_options *how)
 {
     if (how->model) {
@@ -549,9 +627,10 @@ static void put_heading(FILE *out, const gpf_check *c, const gpf_report_options 
         put_clean(out, gpf__report_output(c, how, label, sizeof label));
         if (gpf_check_contracted(c))
             fputs(" summed with random weights", out);
-        say(out, " = %.7g, %zu element%s of %zu tensor%s against GSL's central differences\n",
-            unsigned_zero(gpf_check_value(c)), all.checked, plural(all.checked), tensors,
-            plural(tensors));
+        const size_t n = gpf_check_block(c, 0) ? all.total : all.checked;
+        say(out, " = %.7g, %zu element%s of %zu tensor%s %sagainst GSL's central differences\n",
+            unsigned_zero(gpf_check_value(c)), n, plural(n), tensors, plural(tensors),
+            gpf_check_block(c, 0) ? "along random directions " : "");
     } else {
         say(out, "%zu claim%s\n", how->n_claims, plural(how->n_claims));
     }
@@ -612,10 +691,11 @@ static void put_settings(FILE *out, const gpf_check *c, const gpf_report_options
     if (c && gpf_check_batch(c))
         say(out, ", N = %zu", gpf_check_batch(c));
     if (c && how->how && how->how->seed != how->model_seed)
-        say(out, ", of the sample %lu", how->how->seed);
+        say(out, ", of the %s %lu", gpf_check_block(c, 0) ? "directions" : "sample",
+            how->how->seed);
     if (c && how->how && how->how->sample)
         say(out, ", up to %zu element%s per tensor", how->how->sample, plural(how->how->sample));
-    else if (c && how->how)
+    else if (c && how->how && !gpf_check_block(c, 0))
         fputs(", every element", out);
     if (c && how->how && how->how->max_failures)
         say(out, ", stops at %zu wrong", how->how->max_failures);
@@ -624,6 +704,31 @@ static void put_settings(FILE *out, const gpf_check *c, const gpf_report_options
     if (how->seconds >= 0)
         say(out, ", %.3g s", how->seconds);
     fputc('\n', out);
+}
+
+/* What the closing line says of the blocks. */
+static void close_blocks(const gpf_check *c, char *buf, size_t size)
+{
+    gpf_tally all = gpf_check_tally(c, -1);
+    size_t wrong = all.count[GPF_WRONG], covered = 0, untested = 0, listed = 0;
+    for (size_t t = 0; t < gpf_check_n_tensors(c); t++) {
+        covered += gpf_check_block(c, t)->covered;
+        untested += gpf_check_block(c, t)->untested;
+    }
+    if (wrong)
+        gpf__append(buf, size, "%zu element%s found; ", wrong, plural(wrong));
+    for (size_t t = 0; t < gpf_check_n_tensors(c) && !wrong; t++) {
+        const gpf_block *b = gpf_check_block(c, t);
+        char name[64];
+        if (b->verdict != GPF_RIGHT)
+            gpf__append(buf, size, "%s%s is %s", listed++ ? ", " : "",
+                        tensor_label(c, t, name, sizeof name), gpf_verdict_name(b->verdict));
+    }
+    gpf__append(buf, size, "%s%zu of %zu elements covered", listed ? "; " : "", covered, all.total);
+    if (untested)
+        gpf__append(buf, size, ", %zu untested", untested);
+    if (!wrong && covered)
+        gpf__append(buf, size, ": a relative error of %g would have been seen", GPF_FAST_RELATIVE);
 }
 
 /* What the closing line says of the elements. */
@@ -711,7 +816,9 @@ static void put_closing(FILE *out, const gpf_check *c, const gpf_report_options 
                   [GPF_OUTCOME_UNTESTED] = { "untested", YELLOW } };
     gpf_outcome o = gpf_report_outcome(c, how);
     char text[1024] = "";
-    if (c)
+    if (c && gpf_check_block(c, 0))
+        close_blocks(c, text, sizeof text);
+    else if (c)
         close_elements(c, how->stopped ? GPF_OUTCOME_TROUBLE : gpf_check_outcome(c), text,
                        sizeof text);
     if (c && how->n_claims)
@@ -732,7 +839,9 @@ int gpf_report_text(FILE *out, const gpf_check *c, const gpf_report_options *how
         put_heading(out, c, how);
         put_claims(out, how);
         int status = c ? put_elements(out, c, how) : GSL_SUCCESS;
-        if (!status && c)
+        if (!status && c && gpf_check_block(c, 0))
+            put_blocks(out, c, how);
+        else if (!status && c)
             status = put_tallies(out, c);
         if (status)
             return status;

@@ -367,6 +367,37 @@ static int op_check(double *result)
     return status;
 }
 
+/* Along directions, and down to the element of a wrong gradient. */
+static int op_check_fast(double *result)
+{
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node w = gpf_param(g, "w", gpf_shape1(20)),
+                   f = gpf_sum(g, gpf_relu(g, gpf_exp(g, w)), GPF_ALL_AXES);
+    double off[20] = { 0 };
+    off[13] = 0.25;
+    const gpf_node grad = gpf_add(g, gpf_exp(g, w), gpf_const_tensor(g, gpf_shape1(20), off));
+    gpf_point *at = gpf_point_alloc(g, 0);
+    gpf_check_options how = gpf_check_defaults();
+    how.fast = 1;
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_check *c = gpf_check_alloc(g, f, &w, &grad, 1, 0, 1, &why);
+    int status = c ? gpf_check_run(c, at, &how, &why) : why.status;
+    end();
+    assert_int_equal(why.status, status);
+    if (status && c) /* the object is still good */
+        assert_int_equal(gpf_check_run(c, at, &how, &why), GSL_SUCCESS);
+    if (c) {
+        assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_WRONG);
+        assert_int_equal(gpf_check_tally(c, 0).count[GPF_WRONG], 1);
+        *result = (double)gpf_check_n_elements(c);
+    }
+    gpf_check_free(c);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+    return status;
+}
+
 /* A vector output: contracted with random weights. */
 static int op_check_contracted(double *result)
 {
@@ -502,6 +533,21 @@ static int op_table(double *result)
     return status;
 }
 
+static int op_optimizer(double *result)
+{
+    gsl_vector *theta = gsl_vector_calloc(5);
+    const double g[5] = { 1, 2, 3, 4, 5 };
+    begin();
+    gpf_optimizer *o = gpf_optimizer_alloc(gpf_optimizer_find("adam"), 5);
+    if (o)
+        gpf_optimizer_step(o, theta, g, 0.1);
+    end();
+    *result = gsl_vector_get(theta, 4);
+    gpf_optimizer_free(o);
+    gsl_vector_free(theta);
+    return o ? GSL_SUCCESS : GSL_ENOMEM;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 static const struct {
@@ -520,12 +566,14 @@ static const struct {
     { "damage", op_damage, 90 },
     { "check", op_check, 280 },
     { "check of a vector", op_check_contracted, 80 },
+    { "check along directions", op_check_fast, 90 },
     { "claim", op_claim, 420 },
     { "generic point", op_generic, 6 },
     { "print", op_print, 2 },
     { "model", op_model, 430 },
     { "model with errors", op_model_errors, 55 },
     { "table", op_table, 20 },
+    { "optimizer", op_optimizer, 1 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)

@@ -381,7 +381,7 @@ static void names(void **state)
     assert_string_equal(gpf_verdict_name(GPF_UNRESOLVED), "unresolved");
     for (int i = 0; i < GPF_N_VERDICTS; i++)
         assert_true(gpf_verdict_name((gpf_verdict)i)[0] != 0);
-    for (int i = GPF_REASON_FLAT_GAP; i <= GPF_REASON_CROWDED; i++)
+    for (int i = GPF_REASON_FLAT_GAP; i <= GPF_REASON_TOO_SMALL; i++)
         assert_true(gpf_reason_name((gpf_reason)i)[0] != 0);
 }
 

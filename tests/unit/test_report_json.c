@@ -103,6 +103,60 @@ static void every_element_with_all_its_fields(void **state)
     gpf_graph_free(g);
 }
 
+/* 20 elements along directions, one of them wrong, and a tensor nothing depends on. */
+static void blocks_of_the_fast_mode(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    gpf_node xs[] = { gpf_param(g, "w", gpf_shape1(20)), gpf_param(g, "u", gpf_shape1(20)) };
+    gpf_node f = gpf_sum(g, gpf_exp(g, xs[0]), GPF_ALL_AXES), grads[2] = { GPF_NONE, GPF_NONE };
+    double off[20] = { 0 };
+    off[13] = 0.25;
+    grads[0] = gpf_add(g, gpf_exp(g, xs[0]), gpf_const_tensor(g, gpf_shape1(20), off));
+    gpf_point *at = gpf_point_alloc(g, 0);
+    gpf_check *c = gpf_check_alloc(g, f, xs, grads, 2, 0, 1, NULL);
+    gpf_check_options options = gpf_check_defaults();
+    options.fast = 1;
+    assert_int_equal(gpf_check_run(c, at, &options, NULL), GSL_SUCCESS);
+    gpf_report_options how = gpf_report_defaults();
+    how.how = &options;
+    json_t *all = json_of(c, &how);
+    assert_true(json_is_true(json_object_get(json_object_get(all, "settings"), "fast")));
+    const json_t *blocks = json_object_get(all, "blocks"), *b = json_array_get(blocks, 0);
+    assert_int_equal(json_array_size(blocks), 2);
+    assert_string_equal(string_at(b, "name"), "w");
+    assert_string_equal(string_at(b, "verdict"), "wrong");
+    assert_int_equal(integer_at(b, "total"), 20);
+    assert_int_equal(integer_at(b, "covered"), 20);
+    assert_int_equal(integer_at(b, "disagreed"), 1);
+    assert_true(integer_at(b, "evaluations") > 4);
+    const double error = json_real_value(json_object_get(b, "error"));
+    assert_true(error > 0 && error < 1e-6);
+    assert_true(json_real_value(json_object_get(b, "magnitude")) == error / 1e-3);
+    assert_true(json_real_value(json_object_get(b, "probability")) == 0.99);
+    b = json_array_get(blocks, 1);
+    assert_string_equal(string_at(b, "verdict"), "vacuous");
+    assert_int_equal(integer_at(b, "small"), 20);
+    assert_string_equal(string_at(b, "error_text"), "nan");
+    const json_t *e = json_object_get(all, "elements");
+    size_t wrong = 0;
+    for (size_t i = 0; i < json_array_size(e); i++)
+        if (!strcmp(string_at(json_array_get(e, i), "verdict"), "wrong")) {
+            assert_string_equal(string_at(json_array_get(e, i), "index"), "[13]");
+            wrong++;
+        }
+    assert_int_equal(wrong, 1);
+    json_decref(all);
+    options.fast = 0;
+    assert_int_equal(gpf_check_run(c, at, &options, NULL), GSL_SUCCESS);
+    all = json_of(c, &how);
+    assert_null(json_object_get(all, "blocks"));
+    json_decref(all);
+    gpf_check_free(c);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 static void claims_alone(void **state)
 {
     (void)state;
@@ -129,6 +183,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_element_with_all_its_fields),
+        cmocka_unit_test(blocks_of_the_fast_mode),
         cmocka_unit_test(claims_alone),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
