@@ -11,6 +11,16 @@ typedef struct gpf__matrix {
     ptrdiff_t row, col;
 } gpf__matrix;
 
+/* A matrix that is only read. */
+static inline gpf__matrix gpf__matrix_read(const double *data, ptrdiff_t row, ptrdiff_t col)
+{
+    const union {
+        const double *read;
+        double *write;
+    } u = { .read = data };
+    return (gpf__matrix){ u.write, row, col };
+}
+
 /* Y (m x n) = A (m x k) B (k x n), or Y += A B if add. A and B are only read; Y overlaps neither. */
 void gpf__gemm(size_t m, size_t n, size_t k, gpf__matrix A, gpf__matrix B, gpf__matrix Y, int add);
 

@@ -98,14 +98,14 @@ static gpf__matrix matrix_at(const gpf_tensor *t, size_t i, size_t j)
                           t->stride[0], t->stride[1] };
 }
 
-/* Columns c .. c+n-1 of Y + dA B, dA being (points rows) x count in y->few. */
-static void add_few(gpf__tile *y, size_t c, size_t n, size_t points, double *to)
+/* Columns c .. c+n-1 of what `of` is at the base, plus dA B; dA is (points rows) x count. */
+static void add_few(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
+                    double *to)
 {
-    const gpf_tensor *b = y->made->call->x[1];
-    const ptrdiff_t ld = (ptrdiff_t)(points * y->at.n_rows);
-    gpf__tile_base(y, &y->at, c, n, points, to);
-    gpf__gemm((size_t)ld, n, y->count, (gpf__matrix){ y->few, 1, ld }, matrix_at(b, y->first, c),
-              (gpf__matrix){ to, 1, ld }, 1);
+    const ptrdiff_t ld = (ptrdiff_t)(points * made->at.n_rows);
+    gpf__tile_base(of, &made->at, c, n, points, to);
+    gpf__gemm((size_t)ld, n, made->count, (gpf__matrix){ made->few, 1, ld },
+              matrix_at(made->call->x[1], made->first, c), (gpf__matrix){ to, 1, ld }, 1);
 }
 
 /* A changes by dA in some rows and columns: those rows of Y by dA B[columns, :], a low-rank
@@ -116,19 +116,18 @@ static void damage_left(const gpf__patch *p)
     y->at = a->at;
     y->at.col = 0;
     y->at.n_cols = y->cols;
-    const bool few = y->few && a->at.n_cols <= GPF__FEW;
-    double *delta = few ? y->few : p->delta;
-    gpf__tile_delta(a, p->points, delta, p->strip);
     y->first = a->at.col;
     y->count = a->at.n_cols;
-    if (few) {
-        y->made = p;
+    const double *delta = gpf__tile_delta(a, p->points, p->delta, p->strip);
+    const ptrdiff_t ld = (ptrdiff_t)(p->points * y->at.n_rows);
+    if (y->few && y->count <= GPF__FEW) {
+        memcpy(y->few, delta, y->count * (size_t)ld * sizeof *delta);
+        y->call = p->call;
         y->columns = add_few;
         return;
     }
-    const ptrdiff_t ld = (ptrdiff_t)(p->points * y->at.n_rows);
     gpf__tile_base(y, &y->at, 0, y->cols, p->points, y->data);
-    gpf__gemm((size_t)ld, y->cols, y->count, (gpf__matrix){ delta, 1, ld },
+    gpf__gemm((size_t)ld, y->cols, y->count, gpf__matrix_read(delta, 1, ld),
               matrix_at(p->call->x[1], y->first, 0), (gpf__matrix){ y->data, 1, ld }, 1);
 }
 
@@ -139,14 +138,14 @@ static void damage_right(const gpf__patch *p)
     gpf__tile *b = p->x[1], *y = p->y;
     y->at = gpf__rect_rows(y, 0, y->rows, b->at.col, b->at.n_cols);
     gpf__tile_base(y, &y->at, y->at.col, y->at.n_cols, p->points, y->data);
-    gpf__tile_delta(b, p->points, p->delta, p->strip);
+    const double *delta = gpf__tile_delta(b, p->points, p->delta, p->strip);
     const size_t k = b->at.n_rows;
     for (size_t first = 0, end; first < k; first = end) {
         for (end = first + 1; end < k && b->at.row[end] == b->at.row[end - 1] + 1; end++)
             ;
         gpf__gemm(y->rows, b->at.n_cols * p->points, end - first,
                   matrix_at(p->call->x[0], 0, (size_t)b->at.row[first]),
-                  (gpf__matrix){ p->delta + first, 1, (ptrdiff_t)k },
+                  gpf__matrix_read(delta + first, 1, (ptrdiff_t)k),
                   (gpf__matrix){ y->data, 1, (ptrdiff_t)y->rows }, 1);
     }
 }
@@ -168,7 +167,7 @@ const gpf_op gpf_op_matmul = { .name = "matmul",
                                .arity = 2,
                                .formula = "a @ b",
                                .latex = "a\\,b",
-                               .flags = GPF_OP_STRIDED,
+                               .flags = GPF_OP_STRIDED | GPF_OP_LINEAR,
                                .shape = matmul_shape,
                                .eval = matmul_eval,
                                .damage = matmul_damage,

@@ -135,11 +135,11 @@ static int sum_damage(const gpf__patch *p)
         y->at.col = 0, y->at.n_cols = 1;
     const size_t n = x->at.n_rows, points = p->points;
     const size_t m = y->at.n_rows * y->at.n_cols * points;
-    gpf__tile_delta(x, points, p->delta, p->strip);
+    const double *delta = gpf__tile_delta(x, points, p->delta, p->strip);
     memset(y->data, 0, m * sizeof *y->data);
     for (size_t c = 0; c < x->at.n_cols; c++)
         for (size_t q = 0; q < points; q++) {
-            const double *d = p->delta + (c * points + q) * n;
+            const double *d = delta + (c * points + q) * n;
             double *to = y->data + ((over_cols ? 0 : c) * points + q) * y->at.n_rows;
             if (over_rows)
                 *to += sum_run(d, n);
@@ -159,7 +159,7 @@ const gpf_op gpf_op_sum = { .name = "sum",
                             .arity = 1,
                             .formula = "sum of x over the axes",
                             .latex = "\\sum x",
-                            .flags = GPF_OP_DENSE,
+                            .flags = GPF_OP_DENSE | GPF_OP_LINEAR,
                             .params = axes_params,
                             .shape = reduce_shape,
                             .eval = sum_eval,
@@ -370,8 +370,7 @@ static size_t logsumexp_scratch(const gpf_call *c)
 static int logsumexp_damage(const gpf__patch *p)
 {
     return gpf_op_logsumexp.flags & GPF_OP_STRIDED && p->call->x[0]->rank == 2 &&
-           p->call->attr->k[0] == 2 &&
-           gpf__damage_rowwise(p, logsumexp_eval);
+           p->call->attr->k[0] == 2 && gpf__damage_rowwise(p, logsumexp_eval);
 }
 
 /* d/dx_i = e^(x_i - y) = softmax_i. The jvp takes the quotient of sums instead. */

@@ -64,8 +64,7 @@ static void log_softmax_eval(const gpf_call *c)
 static bool by_row(const gpf__patch *p)
 {
     const gpf_tensor *x = p->call->x[0];
-    return gpf_op_softmax.flags & GPF_OP_STRIDED && x->rank == 2 &&
-           axis_of(p->call->attr, 2) == 1;
+    return gpf_op_softmax.flags & GPF_OP_STRIDED && x->rank == 2 && axis_of(p->call->attr, 2) == 1;
 }
 
 static int softmax_damage(const gpf__patch *p)

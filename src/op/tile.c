@@ -119,7 +119,7 @@ void gpf__tile_settle(gpf__tile *x, size_t points)
 {
     if (!x->columns)
         return;
-    x->columns(x, x->at.col, x->at.n_cols, points, x->data);
+    x->columns(x, x, x->at.col, x->at.n_cols, points, x->data);
     x->columns = NULL;
 }
 
@@ -151,7 +151,7 @@ const double *gpf__tile_values(gpf__tile *x, const gpf__rect *at, size_t c, size
         c + n <= own->col + own->n_cols) {
         if (!x->columns)
             return x->data + (c - own->col) * points * own->n_rows;
-        x->columns(x, c, n, points, buffer);
+        x->columns(x, x, c, n, points, buffer);
         return buffer;
     }
     gpf__tile_base(x, at, c, n, points, buffer);
@@ -160,8 +160,10 @@ const double *gpf__tile_values(gpf__tile *x, const gpf__rect *at, size_t c, size
     return buffer;
 }
 
-void gpf__tile_delta(gpf__tile *x, size_t points, double *to, double *buffer)
+const double *gpf__tile_delta(gpf__tile *x, size_t points, double *to, double *buffer)
 {
+    if (x->changes)
+        return x->data;
     gpf__tile_settle(x, points);
     const size_t step = points * x->at.n_rows, chunk = gpf__rect_chunk(&x->at, points, GPF__CHUNK);
     for (size_t c = 0; c < x->at.n_cols; c += chunk) {
@@ -170,6 +172,7 @@ void gpf__tile_delta(gpf__tile *x, size_t points, double *to, double *buffer)
         const double *const in[] = { x->data + c * step, buffer };
         gpf_op_sub.map(n * step, to + c * step, in, &(gpf_attr){ .k = { 0 } });
     }
+    return to;
 }
 
 /* Rows and columns of y that x's tile moves to. */

@@ -27,10 +27,14 @@ struct gpf__tile {
     size_t rows, cols;      /* as a matrix */
     gpf__rect at;           /* what is damaged */
     double *data;           /* [col][point][row]; room for all of the value at GPF__POINTS points */
-    /* If set, data is not filled: writes columns c .. c+n-1 on demand. */
-    void (*columns)(gpf__tile *y, size_t c, size_t n, size_t points, double *to);
-    const struct gpf__patch *made; /* what `columns` needs: see matrix.c */
-    double *few;                   /* room for GPF__FEW columns at all points; NULL: not offered */
+    bool changes;           /* data is values minus base: all readers are GPF_OP_LINEAR */
+    /* If set, data is not filled: writes columns c .. c+n-1 on demand. `of` is the tile itself, or
+     * one that changes by as much. */
+    void (*columns)(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
+                    double *to);
+    /* What it needs (matrix.c): room for GPF__FEW columns at all points, or NULL: do not offer it. */
+    double *few;
+    const gpf_call *call;
     size_t first, count;
     int *kept; /* room for a list of rows, what it holds and its name */
     size_t n_kept;
@@ -75,8 +79,8 @@ void gpf__tile_base(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_
  * has all damaged rows. */
 const double *gpf__tile_values(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_t points,
                                double *buffer);
-/* Values minus base, over the tile's own rectangle. */
-void gpf__tile_delta(gpf__tile *x, size_t points, double *to, double *buffer);
+/* Values minus base, over the tile's own rectangle; in `to` or where they are already. */
+const double *gpf__tile_delta(gpf__tile *x, size_t points, double *to, double *buffer);
 /* Fills in data if `columns` was to do that. */
 void gpf__tile_settle(gpf__tile *x, size_t points);
 

@@ -15,7 +15,10 @@
 /* An entry of a target's list. */
 typedef struct entry {
     int value;
-    int strip; /* of the group, where it lives; -1: in its tile, others read it */
+    int strip;    /* of the group, where it lives; -1: in its tile, others read it */
+    bool changes; /* its tile holds changes only */
+    int own[3];   /* of a member of a group: the entries of the group its inputs are, or -1 */
+    const gpf_op *op;
 } entry;
 
 typedef struct item {
@@ -70,7 +73,7 @@ struct gpf_overlay {
     gpf__tile **x;   /* inputs of the calls */
     gpf__patch *patch;
     gpf_tensor *t; /* by value: the base's; whole evaluations put their own there for a moment */
-    double *strip, *operand, *before, *delta, *full;
+    double *strip, *operand, *before, *fresh, *delta, *full;
     double *margin; /* sides and margins of a strip, or of a whole value */
     int *side, *side_before, *rows;
     uint64_t *bits;
@@ -156,6 +159,20 @@ static bool same_sizes(const gpf_tensor *a, const gpf_tensor *b)
     return a->rank == b->rank && !memcmp(a->dim, b->dim, sizeof a->dim);
 }
 
+/* Do all readers of a value in the list want to know only how it changes? */
+static bool linear_readers(const gpf_damage *d, const target *t, int value)
+{
+    const gpf_plan *p = d->plan;
+    const entry *e = d->entry + t->first;
+    if (value == d->y)
+        return false;
+    for (size_t k = 0; k < t->n; k++)
+        for (int i = 0; i < n_inputs(p, e[k].value); i++)
+            if (input(p, e[k].value, i) == value && !(e[k].op && e[k].op->flags & GPF_OP_LINEAR))
+                return false;
+    return true;
+}
+
 /* Cuts a target's list into items, and gives the members of groups that nobody else reads a strip
  * each. */
 static int make_items(gpf_damage *d, target *t, int *last_reader)
@@ -177,8 +194,14 @@ static int make_items(gpf_damage *d, target *t, int *last_reader)
             end++;
         const int last = e[end - 1].value;
         size_t strips = 0;
-        for (size_t j = k; j < end; j++)
-            e[j].strip = group && last_reader[e[j].value] <= last ? (int)strips++ : -1;
+        for (size_t j = k; group && j < end; j++) {
+            e[j].strip = last_reader[e[j].value] <= last ? (int)strips++ : -1;
+            e[j].changes = e[j].strip < 0 && linear_readers(d, t, e[j].value);
+            for (int i = 0; i < n_inputs(p, e[j].value); i++)
+                for (size_t l = k; l < j; l++)
+                    if (e[l].value == input(p, e[j].value, i))
+                        e[j].own[i] = (int)l;
+        }
         d->n_strips = strips > d->n_strips ? strips : d->n_strips;
         if (gpf__grow(&d->item, &d->item_cap, d->n_item + 1, sizeof *d->item))
             return GSL_ENOMEM;
@@ -208,7 +231,7 @@ static int make_lists(gpf_damage *d, const gpf_node *xs)
             if (down[v]) {
                 status = gpf__grow(&d->entry, &d->entry_cap, d->n_entry + 1, sizeof *d->entry);
                 if (status == GSL_SUCCESS)
-                    d->entry[d->n_entry++] = (entry){ v, -1 };
+                    d->entry[d->n_entry++] = (entry){ v, -1, false, { -1, -1, -1 }, op_of(p, v) };
             }
         t->n = d->n_entry - t->first;
         if (status == GSL_SUCCESS)
@@ -516,6 +539,7 @@ static void carve_overlay(gpf_overlay *o, const gpf_damage *d, carver *c)
     part.t = carve(c, n_value * sizeof *o->t);
     part.strip = carve(c, d->n_strips * d->strip * sizeof(double));
     part.operand = carve(c, 3 * d->strip * sizeof(double));
+    part.fresh = carve(c, d->strip * sizeof(double));
     part.before = carve(c, 3 * d->strip * sizeof(double));
     part.delta = carve(c, d->points * d->most * sizeof(double));
     part.full = carve(c, (size_t)(p->max_in + 1) * d->most * sizeof(double));
@@ -589,6 +613,7 @@ static void enter(gpf_overlay *o, size_t i)
     for (int v = 0; v < p->n_value; v++) {
         o->tile[v].at.n_cols = 0;
         o->tile[v].columns = NULL;
+        o->tile[v].changes = false;
     }
     if (o->epoch != d->epoch) {
         memcpy(o->t, d->base->t, (size_t)p->n_value * sizeof *o->t);
@@ -688,7 +713,10 @@ static void prune(gpf_overlay *o, int v, size_t points)
         return;
     double *base = o->operand;
     uint64_t *bits = o->bits;
-    gpf__tile_base(t, &t->at, t->at.col, 1, 1, base);
+    if (t->changes)
+        memset(base, 0, n * sizeof *base);
+    else
+        gpf__tile_base(t, &t->at, t->at.col, 1, 1, base);
     differences(bits, t->data, base, n, points);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
@@ -719,57 +747,87 @@ static void prune(gpf_overlay *o, int v, size_t points)
     t->at.list = t->kept_list;
 }
 
-static const entry *member(const item *it, const entry *e, int value)
-{
-    for (int k = 0; k < it->n; k++)
-        if (e[k].value == value)
-            return &e[k];
-    return NULL;
-}
-
-/* Where columns c .. of a member's values are written: its strip or its tile. */
+/* Where columns c .. of a member's values are written: its strip or its tile. Of one that keeps only
+ * changes: a strip for a moment. */
 static double *strip_of(const gpf_overlay *o, const entry *e, size_t c, size_t points)
 {
     const gpf__tile *t = &o->tile[e->value];
+    if (e->changes)
+        return o->fresh;
     return e->strip >= 0 ? o->strip + (size_t)e->strip * o->d->strip
                          : t->data + (c - t->at.col) * points * t->at.n_rows;
 }
 
-static void run_group(gpf_overlay *o, const item *it, size_t points, gpf_branch *b)
+/* The values of a member that changes by as much as an input does whose columns are made on demand:
+ * they are made on top of the member's base. */
+static bool shift(gpf_overlay *o, const entry *e, const gpf__rect *at, size_t c, size_t n,
+                  size_t points)
+{
+    if (!(e->op->flags & GPF_OP_SHIFTS))
+        return false;
+    gpf__tile **x = o->patch[e->value].x;
+    for (int i = 0; i < (e->op->flags & GPF_OP_COMMUTES ? 2 : 1); i++) {
+        const gpf__tile *other = x[1 - i];
+        if (e->own[0] >= 0 || e->own[1] >= 0 || !x[i]->columns || gpf__tile_damaged(other) ||
+            x[i]->at.row != at->row || x[i]->at.n_rows != at->n_rows ||
+            x[i]->at.n_cols != at->n_cols)
+            continue;
+        x[i]->columns(x[i], &o->tile[e->value], c, n, points, strip_of(o, e, c, points));
+        return true;
+    }
+    return false;
+}
+
+/* Keeps of columns c .. what they differ by from the base. */
+static void keep_changes(gpf_overlay *o, const entry *e, const gpf__rect *at, size_t c, size_t n,
+                         size_t points)
+{
+    gpf__tile *t = &o->tile[e->value];
+    const size_t step = points * at->n_rows;
+    gpf__tile_base(t, at, c, n, points, o->operand);
+    const double *const in[] = { o->fresh, o->operand };
+    gpf_op_sub.map(n * step, t->data + (c - at->col) * step, in, o->d->call[e->value].attr);
+}
+
+static void run_group(gpf_overlay *o, const target *t, const item *it, size_t points, gpf_branch *b)
 {
     const gpf_damage *d = o->d;
-    const entry *e = d->entry + it->first;
+    const entry *all = d->entry + t->first, *e = d->entry + it->first;
     gpf__rect at = { .n_cols = 0 };
     for (int k = 0; k < it->n; k++)
-        for (int i = 0; i < d->call[e[k].value].n_x; i++) {
-            gpf__tile *x = o->patch[e[k].value].x[i];
-            if (!member(it, e, (int)(x - o->tile)))
-                gpf__rect_join(x, &at, &x->at);
-        }
-    for (int k = 0; k < it->n; k++)
+        for (int i = 0; i < d->call[e[k].value].n_x; i++)
+            if (e[k].own[i] < 0)
+                gpf__rect_join(o->patch[e[k].value].x[i], &at, &o->patch[e[k].value].x[i]->at);
+    for (int k = 0; k < it->n; k++) {
         o->tile[e[k].value].at = at;
+        o->tile[e[k].value].changes = e[k].changes;
+    }
     if (at.n_cols == 0)
         return;
     const size_t chunk = gpf__rect_chunk(&at, points, d->strip), end = at.col + at.n_cols;
     for (size_t c = at.col; c < end; c += chunk) {
-        const size_t n = end - c < chunk ? end - c : chunk;
+        const size_t n = end - c < chunk ? end - c : chunk, total = n * points * at.n_rows;
         for (int k = 0; k < it->n; k++) {
             const int v = e[k].value;
-            const gpf_op *op = op_of(d->plan, v);
+            const gpf_call *call = &d->call[v];
             const double *x[3] = { NULL, NULL, NULL };
-            for (int i = 0; i < d->call[v].n_x; i++) {
-                gpf__tile *in = o->patch[v].x[i];
-                const entry *own = member(it, e, (int)(in - o->tile));
-                x[i] = own ? strip_of(o, own, c, points)
-                           : gpf__tile_values(in, &at, c, n, points,
-                                              o->operand + (size_t)i * d->strip);
+            if (shift(o, &e[k], &at, c, n, points)) {
+                if (e[k].changes)
+                    keep_changes(o, &e[k], &at, c, n, points);
+                continue;
             }
-            if (op->side && (b || v == o->watched))
+            for (int i = 0; i < call->n_x; i++)
+                x[i] = e[k].own[i] >= 0 ? strip_of(o, &all[e[k].own[i]], c, points)
+                                        : gpf__tile_values(o->patch[v].x[i], &at, c, n, points,
+                                                           o->operand + (size_t)i * d->strip);
+            if (e[k].op->side && (b || v == o->watched))
                 compare_strip(o, v, &at, c, n, points, x, b);
-            o->work += (double)(n * points * at.n_rows);
-            op->map(n * points * at.n_rows, strip_of(o, &e[k], c, points), x, d->call[v].attr);
+            e[k].op->map(total, strip_of(o, &e[k], c, points), x, call->attr);
+            if (e[k].changes)
+                keep_changes(o, &e[k], &at, c, n, points);
         }
     }
+    o->work += (double)it->n * (double)(at.n_cols * points * at.n_rows);
     for (int k = 0; k < it->n; k++)
         if (e[k].strip < 0)
             prune(o, e[k].value, points);
@@ -788,8 +846,8 @@ static bool materialise(gpf__tile *x, size_t q, size_t points, gpf_tensor *t, do
         for (size_t i = 0; i < x->at.n_rows; i++) {
             double *y = &to[(size_t)x->at.row[i] * x->cols + x->at.col + j];
             const double *v = &x->data[(j * points + q) * x->at.n_rows + i];
-            same &= memcmp(y, v, sizeof *v) == 0;
-            *y = *v;
+            same &= x->changes ? *v == 0 : memcmp(y, v, sizeof *v) == 0;
+            *y = x->changes ? *y + *v : *v;
         }
     return same;
 }
@@ -859,6 +917,7 @@ static void run_single(gpf_overlay *o, int v, size_t points, gpf_branch *b)
     gpf__tile *y = patch->y;
     y->at.n_cols = 0;
     y->columns = NULL;
+    y->changes = false;
     patch->points = points;
     bool any = false;
     for (int i = 0; i < patch->call->n_x; i++)
@@ -891,7 +950,7 @@ static void evaluate(gpf_overlay *o, size_t k, const double *t, size_t points, d
     for (size_t i = 0; i < x->n_items; i++) {
         const item *it = &d->item[x->first_item + i];
         if (it->group)
-            run_group(o, it, points, b);
+            run_group(o, x, it, points, b);
         else
             run_single(o, d->entry[it->first].value, points, b);
     }
