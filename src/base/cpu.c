@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/cpu.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -30,14 +29,12 @@ static int detect(void)
     return best;
 }
 
-int gpf__cpu(void)
+/* Two threads that come first together find the same. */
+atomic_int gpf__cpu_found = -1;
+
+int gpf__cpu_find(void)
 {
-    /* Two threads that come first together find the same. */
-    static atomic_int found = -1;
-    int cpu = atomic_load_explicit(&found, memory_order_relaxed);
-    if (cpu < 0) {
-        cpu = detect();
-        atomic_store_explicit(&found, cpu, memory_order_relaxed);
-    }
+    const int cpu = detect();
+    atomic_store_explicit(&gpf__cpu_found, cpu, memory_order_relaxed);
     return cpu;
 }

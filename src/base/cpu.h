@@ -4,6 +4,8 @@
 #ifndef GPF_BASE_CPU_H
 #define GPF_BASE_CPU_H
 
+#include <stdatomic.h>
+
 enum { GPF__CPU_ANY, GPF__CPU_AVX2, GPF__CPU_AVX512, GPF__N_CPUS };
 
 #if defined(__x86_64__) && defined(__GNUC__)
@@ -17,9 +19,16 @@ enum { GPF__CPU_ANY, GPF__CPU_AVX2, GPF__CPU_AVX512, GPF__N_CPUS };
 #endif
 #endif
 
+extern atomic_int gpf__cpu_found;
+int gpf__cpu_find(void);
+
 /* The best this machine has, or what the environment variable GRADPROOF_CPU names (any, avx2,
  * avx512) if the machine has that. Found out once: the same answer for the life of the process. */
-int gpf__cpu(void);
+static inline int gpf__cpu(void)
+{
+    const int cpu = atomic_load_explicit(&gpf__cpu_found, memory_order_relaxed);
+    return cpu < 0 ? gpf__cpu_find() : cpu;
+}
 const char *gpf__cpu_name(int cpu);
 
 #endif

@@ -3,7 +3,7 @@
 
 #include <math.h>
 
-MAP1(exp_map, exp(u))
+MAP1(exp_map, gpf__exp(u))
 RULE(exp_vjp, gpf_mul(g, bar, y))
 RULE(exp_jvp, gpf_mul(g, gpf_exp(g, x), bar))
 const gpf_op gpf_op_exp = { .name = "exp",
@@ -46,17 +46,10 @@ static gpf_node log_stable(gpf_graph *g, const gpf_node *x, const gpf_attr *attr
     return GPF_NONE;
 }
 
-static void positive_side(size_t n, int *side, double *margin, const double *const *x,
-                          const gpf_attr *attr)
-{
-    (void)attr; /* outside the domain y is not finite, which says enough; 0 is the edge */
-    for (size_t j = 0; j < n; j++) {
-        side[j] = x[0][j] > 0 ? 2 : x[0][j] < 0 ? 0 : 1;
-        margin[j] = fabs(x[0][j]);
-    }
-}
+/* Outside the domain y is not finite, which says enough; 0 is the edge. */
+EDGE(positive, u)
 
-MAP1(log_map, log(u))
+MAP1(log_map, gpf__log(u))
 RULE(log_vjp, gpf_div(g, bar, x))
 RULE(log_jvp, gpf_mul(g, bar, gpf_div(g, gpf_const(g, 1), x)))
 const gpf_op gpf_op_log = { .name = "log",
@@ -68,11 +61,12 @@ const gpf_op gpf_op_log = { .name = "log",
                             .jvp = { log_jvp },
                             .stable = log_stable,
                             .side = positive_side,
+                            .moved = positive_moved,
                             .pieces = "undefined|defined",
                             .lo = 0.2,
                             .hi = 3 };
 
-MAP1(expm1_map, expm1(u))
+MAP1(expm1_map, gpf__expm1(u))
 RULE(expm1_vjp, gpf_mul(g, bar, gpf_exp(g, x)))
 const gpf_op gpf_op_expm1 = { .name = "expm1",
                               .arity = 1,
@@ -82,7 +76,7 @@ const gpf_op gpf_op_expm1 = { .name = "expm1",
                               .vjp = { expm1_vjp },
                               .jvp = { exp_jvp } };
 
-MAP1(log1p_map, log1p(u))
+MAP1(log1p_map, gpf__log1p(u))
 RULE(log1p_vjp, gpf_div(g, bar, gpf_add(g, gpf_const(g, 1), x)))
 RULE(log1p_jvp, gpf_mul(g, bar, gpf_exp(g, gpf_neg(g, y))))
 /* log1p(-sigmoid z) = log sigmoid(-z) */
@@ -106,7 +100,24 @@ const gpf_op gpf_op_log1p = { .name = "log1p",
                               .lo = -0.7,
                               .hi = 3 };
 
-MAP1(sin_map, sin(u))
+/* Angles of many turns are libm's; all the others are reduced in place. */
+GPF__INLINE int far_body(size_t n, const double *x)
+{
+    uint64_t any = 0;
+    GPF__SIMD_OR(any) for (size_t j = 0; j < n; j++)
+    {
+        any |= gpf__bits(gpf__pick(fabs(x[j]) > GPF__TURNS, 1, 0));
+    }
+    return any != 0;
+}
+VERSIONS(int, return, far, (size_t n, const double *x), (n, x))
+
+MAP1(near_sin_map, gpf__sin(u))
+MAP1(far_sin_map, fabs(u) > GPF__TURNS ? sin(u) : gpf__sin(u))
+static void sin_map(size_t n, double *y, const double *const *x, const gpf_attr *attr)
+{
+    (far(n, x[0]) ? far_sin_map : near_sin_map)(n, y, x, attr);
+}
 RULE(sin_vjp, gpf_mul(g, bar, gpf_cos(g, x)))
 RULE(sin_jvp, gpf_mul(g, gpf_cos(g, x), bar))
 const gpf_op gpf_op_sin = { .name = "sin",
@@ -117,7 +128,12 @@ const gpf_op gpf_op_sin = { .name = "sin",
                             .vjp = { sin_vjp },
                             .jvp = { sin_jvp } };
 
-MAP1(cos_map, cos(u))
+MAP1(near_cos_map, gpf__cos(u))
+MAP1(far_cos_map, fabs(u) > GPF__TURNS ? cos(u) : gpf__cos(u))
+static void cos_map(size_t n, double *y, const double *const *x, const gpf_attr *attr)
+{
+    (far(n, x[0]) ? far_cos_map : near_cos_map)(n, y, x, attr);
+}
 RULE(cos_vjp, gpf_neg(g, gpf_mul(g, bar, gpf_sin(g, x))))
 RULE(cos_jvp, gpf_mul(g, gpf_sin(g, gpf_neg(g, x)), bar))
 const gpf_op gpf_op_cos = { .name = "cos",
@@ -129,7 +145,7 @@ const gpf_op gpf_op_cos = { .name = "cos",
                             .jvp = { cos_jvp } };
 
 /* tanh' = 1/cosh^2, not 1 - tanh^2: that has no digits left from x = 19 on. */
-MAP1(tanh_map, tanh(u))
+MAP1(tanh_map, gpf__tanh(u))
 RULE(tanh_vjp, gpf_mul(g, bar, gpf_sech2(g, x)))
 RULE(tanh_jvp, gpf__scale(g, 4,
                           gpf_mul(g, bar,
@@ -143,13 +159,7 @@ const gpf_op gpf_op_tanh = { .name = "tanh",
                              .vjp = { tanh_vjp },
                              .jvp = { tanh_jvp } };
 
-/* 1/cosh^2 x = 4 t/(1 + t)^2 with t = e^(-2|x|) <= 1: no overflow, no cancellation. */
-static inline double sech2(double u)
-{
-    const double t = exp(-2 * fabs(u));
-    return 4 * t / ((1 + t) * (1 + t));
-}
-MAP1(sech2_map, sech2(u))
+MAP1(sech2_map, gpf__sech2(u))
 RULE(sech2_vjp, gpf_mul(g, bar, gpf_mul(g, gpf__scale(g, -2, gpf_tanh(g, x)), y)))
 /* The jvp takes tanh x = 2t/(1 + t^2) from t = tanh(x/2). */
 static gpf_node tanh_half(gpf_graph *g, gpf_node x)
@@ -168,12 +178,7 @@ const gpf_op gpf_op_sech2 = { .name = "sech2",
                               .jvp = { sech2_jvp } };
 
 /* sigmoid' = sigmoid(x) sigmoid(-x): y(1 - y) is 0 from x = 37 on. */
-static inline double sigmoid(double u)
-{
-    const double t = exp(-fabs(u));
-    return (u < 0 ? t : 1) / (1 + t);
-}
-MAP1(sigmoid_map, sigmoid(u))
+MAP1(sigmoid_map, gpf__sigmoid(u))
 RULE(sigmoid_vjp, gpf_mul(g, bar, gpf_mul(g, y, gpf_sigmoid(g, gpf_neg(g, x)))))
 RULE(sigmoid_jvp, gpf_mul(g, bar,
                           gpf_exp(g, gpf_neg(g, gpf_add(g, gpf_softplus(g, x),
@@ -186,11 +191,7 @@ const gpf_op gpf_op_sigmoid = { .name = "sigmoid",
                                 .vjp = { sigmoid_vjp },
                                 .jvp = { sigmoid_jvp } };
 
-static inline double softplus(double u)
-{
-    return (u > 0 ? u : 0) + log1p(exp(-fabs(u)));
-}
-MAP1(softplus_map, isnan(u) ? u : softplus(u))
+MAP1(softplus_map, gpf__softplus(u))
 RULE(softplus_vjp, gpf_mul(g, bar, gpf_sigmoid(g, x)))
 RULE(softplus_jvp, gpf_mul(g, bar, gpf_exp(g, gpf_sub(g, x, y))))
 const gpf_op gpf_op_softplus = { .name = "softplus",

@@ -12,7 +12,7 @@ static gpf_node constant(gpf_graph *g, double c)
     return gpf_const(g, c);
 }
 
-SIDE(sign_side, u)
+EDGE(sign, u)
 
 MAP1(abs_map, fabs(u))
 RULE(abs_vjp, gpf_mul(g, bar, gpf__apply_p(g, &gpf_op_sign, x, p[0])))
@@ -26,6 +26,7 @@ const gpf_op gpf_op_abs = { .name = "abs",
                             .vjp = { abs_vjp },
                             .jvp = { abs_jvp },
                             .side = sign_side,
+                            .moved = sign_moved,
                             .pieces = "negative|positive",
                             .tie = "at0 (default 0) at x = 0" };
 
@@ -38,6 +39,7 @@ const gpf_op gpf_op_sign = { .name = "sign",
                              .params = at0_params,
                              .map = sign_map,
                              .side = sign_side,
+                             .moved = sign_moved,
                              .pieces = "negative|positive",
                              .tie = "none: a jump" };
 
@@ -50,13 +52,14 @@ const gpf_op gpf_op_step = { .name = "step",
                              .params = at0_params,
                              .map = step_map,
                              .side = sign_side,
+                             .moved = sign_moved,
                              .pieces = "negative|positive",
                              .tie = "none: a jump" };
 
 /* Not step(a - b): that would be NaN for two equal infinities. */
 static const gpf_op_param tie_params[] = { { "tie", GPF_REAL, 0, 0 }, { NULL, 0, 0, 0 } };
 MAP2(greater_map, u > v ? 1 : u < v ? 0 : u == v ? p[0] : u - v)
-SIDE(compare_side, u == v ? 0 : u - v)
+EDGE(compare, u == v ? 0 : u - v)
 const gpf_op gpf_op_greater = { .name = "greater",
                                 .arity = 2,
                                 .formula = "0, tie, 1 for a < b, a = b, a > b",
@@ -65,6 +68,7 @@ const gpf_op gpf_op_greater = { .name = "greater",
                                 .params = tie_params,
                                 .map = greater_map,
                                 .side = compare_side,
+                                .moved = compare_moved,
                                 .pieces = "a < b|a > b",
                                 .tie = "none: a jump" };
 
@@ -80,6 +84,7 @@ const gpf_op gpf_op_relu = { .name = "relu",
                              .vjp = { relu_vjp },
                              .jvp = { relu_jvp },
                              .side = sign_side,
+                             .moved = sign_moved,
                              .pieces = "off|on",
                              .tie = "at0 (default 0) at x = 0" };
 
@@ -102,6 +107,7 @@ const gpf_op gpf_op_leaky_relu = { .name = "leaky_relu",
                                    .vjp = { leaky_vjp },
                                    .jvp = { leaky_jvp },
                                    .side = sign_side,
+                                   .moved = sign_moved,
                                    .pieces = "x < 0|x > 0",
                                    .tie = "slope + (1 - slope) at0 (default at0 0) at x = 0" };
 
@@ -123,6 +129,7 @@ const gpf_op gpf_op_prelu = { .name = "prelu",
                               .vjp = { prelu_vjp0, prelu_vjp1 },
                               .jvp = { prelu_jvp0, prelu_jvp1 },
                               .side = sign_side,
+                              .moved = sign_moved,
                               .pieces = "a < 0|a > 0",
                               .tie = "b + (1 - b) at0 (default at0 0) at a = 0" };
 
@@ -130,7 +137,7 @@ const gpf_op gpf_op_prelu = { .name = "prelu",
 static const gpf_op_param elu_params[] = { { "alpha", GPF_REAL, 0, 1 },
                                            { "at0", GPF_REAL, 1, 0 },
                                            { NULL, 0, 0, 0 } };
-MAP1(elu_map, u < 0 ? p[0] * expm1(u) : u)
+MAP1(elu_map, u < 0 ? p[0] * gpf__expm1(u) : u)
 RULE(elu_vjp,
      gpf_mul(g, bar,
              gpf_mul(g, gpf_exp(g, gpf_min(g, x, constant(g, 0))),
@@ -148,6 +155,7 @@ const gpf_op gpf_op_elu = { .name = "elu",
                             .vjp = { elu_vjp },
                             .jvp = { elu_jvp },
                             .side = sign_side,
+                            .moved = sign_moved,
                             .pieces = "x < 0|x > 0",
                             .tie = "alpha + (1 - alpha) at0 (default at0 0) at x = 0" };
 
@@ -167,6 +175,7 @@ const gpf_op gpf_op_max = { .name = "max",
                             .vjp = { max_vjp0, max_vjp1 },
                             .jvp = { max_jvp0, max_jvp1 },
                             .side = compare_side,
+                            .moved = compare_moved,
                             .pieces = "a < b|a > b",
                             .tie = "tie (default 1/2) to a, the rest to b, at a = b" };
 
@@ -184,6 +193,7 @@ const gpf_op gpf_op_min = { .name = "min",
                             .vjp = { min_vjp0, min_vjp1 },
                             .jvp = { min_jvp0, min_jvp1 },
                             .side = compare_side,
+                            .moved = compare_moved,
                             .pieces = "a < b|a > b",
                             .tie = "tie (default 1/2) to a, the rest to b, at a = b" };
 
@@ -197,16 +207,13 @@ RULE(clip_vjp, gpf_mul(g, bar,
                                gpf_step(g, gpf_sub(g, constant(g, p[1]), x), 1))))
 RULE(clip_jvp, gpf_sub(g, gpf_mul(g, bar, gpf_step(g, gpf_sub(g, x, constant(g, p[0])), 1)),
                        gpf_mul(g, bar, gpf_step(g, gpf_sub(g, x, constant(g, p[1])), 0))))
-static void clip_side(size_t n, int *side, double *margin, const double *const *x,
-                      const gpf_attr *attr)
-{
-    const double lo = attr->p[0], hi = attr->p[1];
-    for (size_t j = 0; j < n; j++) {
-        const double u = x[0][j];
-        side[j] = u < lo ? 0 : u == lo ? 1 : u < hi ? 2 : u == hi ? 3 : 4;
-        margin[j] = fmin(fabs(u - lo), fabs(u - hi));
-    }
-}
+PIECES(clip,
+       u < p[0]    ? 0
+       : u == p[0] ? 1
+       : u < p[1]  ? 2
+       : u == p[1] ? 3
+                   : 4,
+       fmin(fabs(u - p[0]), fabs(u - p[1])))
 const gpf_op gpf_op_clip = { .name = "clip",
                              .arity = 1,
                              .formula = "x cut to [lo, hi]",
@@ -216,5 +223,6 @@ const gpf_op gpf_op_clip = { .name = "clip",
                              .vjp = { clip_vjp },
                              .jvp = { clip_jvp },
                              .side = clip_side,
+                             .moved = clip_moved,
                              .pieces = "below|inside|above",
                              .tie = "1 at x = lo and x = hi" };

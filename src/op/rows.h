@@ -4,6 +4,7 @@
 #define GPF_OP_ROWS_H
 
 #include "base/text.h"
+#include "op/vector.h"
 
 #include <gradproof/op.h>
 #include <stdbool.h>
@@ -28,41 +29,75 @@ GPF_FN_LIST(GPF_ROW)
     }
 
 /* Elementwise kernels over u (and v); p is attr->p. */
-#define MAP1(name, expression)                                                          \
-    static void name(size_t n, double *y, const double *const *x, const gpf_attr *attr) \
-    {                                                                                   \
-        const double *const p = attr->p, *const x0 = x[0];                              \
-        (void)p;                                                                        \
-        for (size_t j = 0; j < n; j++) {                                                \
-            const double u = x0[j];                                                     \
-            y[j] = (expression);                                                        \
-        }                                                                               \
-    }
-#define MAP2(name, expression)                                                          \
-    static void name(size_t n, double *y, const double *const *x, const gpf_attr *attr) \
-    {                                                                                   \
-        const double *const p = attr->p, *const x0 = x[0], *const x1 = x[1];            \
-        (void)p;                                                                        \
-        for (size_t j = 0; j < n; j++) {                                                \
-            const double u = x0[j], v = x1[j];                                          \
-            y[j] = (expression);                                                        \
-        }                                                                               \
-    }
+#define MAP1(name, expression)                                                                  \
+    GPF__INLINE void name##_body(size_t n, double *y, const double *const *x,                   \
+                                 const gpf_attr *attr)                                          \
+    {                                                                                           \
+        const double p[] = { attr->p[0], attr->p[1] }, *const x0 = x[0];                        \
+        (void)p;                                                                                \
+        GPF__SIMD for (size_t j = 0; j < n; j++)                                                \
+        {                                                                                       \
+            const double u = x0[j];                                                             \
+            y[j] = (expression);                                                                \
+        }                                                                                       \
+    }                                                                                           \
+    VERSIONS(void, , name, (size_t n, double *y, const double *const *x, const gpf_attr *attr), \
+             (n, y, x, attr))
+#define MAP2(name, expression)                                                                  \
+    GPF__INLINE void name##_body(size_t n, double *y, const double *const *x,                   \
+                                 const gpf_attr *attr)                                          \
+    {                                                                                           \
+        const double p[] = { attr->p[0], attr->p[1] }, *const x0 = x[0], *const x1 = x[1];      \
+        (void)p;                                                                                \
+        GPF__SIMD for (size_t j = 0; j < n; j++)                                                \
+        {                                                                                       \
+            const double u = x0[j], v = x1[j];                                                  \
+            y[j] = (expression);                                                                \
+        }                                                                                       \
+    }                                                                                           \
+    VERSIONS(void, , name, (size_t n, double *y, const double *const *x, const gpf_attr *attr), \
+             (n, y, x, attr))
 
-/* Sides of an op with one edge, at distance d (an expression of u, v, p), negative on piece 0. */
-#define SIDE(name, distance)                                                      \
-    static void name(size_t n, int *side, double *margin, const double *const *x, \
-                     const gpf_attr *attr)                                        \
-    {                                                                             \
-        const double *const p = attr->p;                                          \
-        (void)p;                                                                  \
-        for (size_t j = 0; j < n; j++) {                                          \
-            const double u = x[0][j], v = x[1] ? x[1][j] : 0, d = (distance);     \
-            (void)v;                                                              \
-            side[j] = d < 0 ? 0 : d > 0 ? 2 : 1;                                  \
-            margin[j] = fabs(d);                                                  \
-        }                                                                         \
-    }
+/* name_side and name_moved: the piece of an element, a whole number, and its distance from the
+ * nearest edge, expressions of u (and v) and p. */
+#define PIECES(name, piece, distance)                                                              \
+    GPF__INLINE double name##_piece(double u, double v, const double *p)                           \
+    {                                                                                              \
+        (void)v, (void)p;                                                                          \
+        return (piece);                                                                            \
+    }                                                                                              \
+    static void name##_side(size_t n, int *side, double *margin, const double *const *x,           \
+                            const gpf_attr *attr)                                                  \
+    {                                                                                              \
+        const double *const p = attr->p, *const x0 = x[0], *const x1 = x[1] ? x[1] : x[0];         \
+        (void)p;                                                                                   \
+        for (size_t j = 0; j < n; j++) {                                                           \
+            const double u = x0[j], v = x1[j];                                                     \
+            (void)v;                                                                               \
+            side[j] = (int)name##_piece(u, v, p);                                                  \
+            margin[j] = (distance);                                                                \
+        }                                                                                          \
+    }                                                                                              \
+    GPF__INLINE int name##_moved_body(size_t n, const double *const *x, const double *const *from, \
+                                      const gpf_attr *attr)                                        \
+    {                                                                                              \
+        const double p[] = { attr->p[0], attr->p[1] }, *const x0 = x[0], *const from0 = from[0],   \
+                     *const x1 = x[1] ? x[1] : x0, *const from1 = from[1] ? from[1] : from0;       \
+        uint64_t any = 0;                                                                          \
+        GPF__SIMD_OR(any) for (size_t j = 0; j < n; j++)                                           \
+        {                                                                                          \
+            const double now = name##_piece(x0[j], x1[j], p),                                      \
+                         then = name##_piece(from0[j], from1[j], p);                               \
+            any |= gpf__bits(now) ^ gpf__bits(then);                                               \
+        }                                                                                          \
+        return any != 0;                                                                           \
+    }                                                                                              \
+    VERSIONS(int, return, name##_moved,                                                            \
+             (size_t n, const double *const *x, const double *const *from, const gpf_attr *attr),  \
+             (n, x, from, attr))
+
+/* One edge, at distance d = 0 (an expression of u, v, p), negative on piece 0. */
+#define EDGE(name, d) PIECES(name, gpf__pick((d) < 0, 0, gpf__pick((d) > 0, 2, 1)), fabs(d))
 
 /* op applied to x with p[0] = p0. */
 gpf_node gpf__apply_p(gpf_graph *g, const gpf_op *op, gpf_node x, double p0);
