@@ -17,6 +17,7 @@ typedef struct entry {
     int value;
     int strip;    /* of the group, where it lives; -1: in its tile, others read it */
     bool changes; /* its tile holds changes only */
+    bool narrow;  /* nothing that follows is wide: rows left out save little */
     int own[3];   /* of a member of a group: the entries of the group its inputs are, or -1 */
     const gpf_op *op;
 } entry;
@@ -185,6 +186,14 @@ static int make_items(gpf_damage *d, target *t, int *last_reader)
         for (int i = 0; i < n_inputs(p, e[k].value); i++)
             if (last_reader[input(p, e[k].value, i)] != INT32_MAX)
                 last_reader[input(p, e[k].value, i)] = e[k].value;
+    enum { WIDE = 8 };
+    bool narrow = true;
+    for (size_t k = t->n; k-- > 0;) {
+        size_t rows, cols;
+        matrix_sizes(&p->value[e[k].value].t, &rows, &cols);
+        e[k].narrow = narrow;
+        narrow &= cols < WIDE;
+    }
     t->first_item = d->n_item;
     for (size_t k = 0, end; k < t->n; k = end) {
         const bool group = is_elementwise(p, e[k].value);
@@ -231,7 +240,8 @@ static int make_lists(gpf_damage *d, const gpf_node *xs)
             if (down[v]) {
                 status = gpf__grow(&d->entry, &d->entry_cap, d->n_entry + 1, sizeof *d->entry);
                 if (status == GSL_SUCCESS)
-                    d->entry[d->n_entry++] = (entry){ v, -1, false, { -1, -1, -1 }, op_of(p, v) };
+                    d->entry[d->n_entry++] =
+                        (entry){ v, -1, false, true, { -1, -1, -1 }, op_of(p, v) };
             }
         t->n = d->n_entry - t->first;
         if (status == GSL_SUCCESS)
@@ -691,23 +701,26 @@ static void compare_strip(gpf_overlay *o, int v, const gpf__rect *at, size_t c, 
                 note_side(o, v, (size_t)at->row[i] * cols + j, o->side[k], b ? &b[q] : NULL);
 }
 
-/* Bits in which a row of a one-column tile differs from the base at some point. */
-static void differences(uint64_t *bits, const double *x, const double *base, size_t n,
-                        size_t points)
+static uint64_t bits_of(double x)
+{
+    uint64_t b;
+    memcpy(&b, &x, sizeof b);
+    return b;
+}
+
+static bool all_as_base(const double *x, const double *base, size_t n, size_t points)
 {
     for (size_t p = 0; p < points; p++)
-        for (size_t i = 0; i < n; i++) {
-            uint64_t a, b;
-            memcpy(&a, &x[p * n + i], sizeof a);
-            memcpy(&b, &base[i], sizeof b);
-            bits[i] = (p ? bits[i] : 0) | (a ^ b);
-        }
+        for (size_t i = 0; i < n; i++)
+            if (bits_of(x[p * n + i]) != bits_of(base[i]))
+                return false;
+    return true;
 }
 
 /* Drops the rows of a narrow tile that are as at the base: of a dead unit nothing goes on. */
-static void prune(gpf_overlay *o, int v, size_t points)
+static void prune(gpf_overlay *o, const entry *e, size_t points)
 {
-    gpf__tile *t = &o->tile[v];
+    gpf__tile *t = &o->tile[e->value];
     const size_t n = t->at.n_rows;
     if (t->at.n_cols != 1 || t->columns)
         return;
@@ -717,7 +730,15 @@ static void prune(gpf_overlay *o, int v, size_t points)
         memset(base, 0, n * sizeof *base);
     else
         gpf__tile_base(t, &t->at, t->at.col, 1, 1, base);
-    differences(bits, t->data, base, n, points);
+    if (e->narrow || n == 1) {
+        if (all_as_base(t->data, base, n, points))
+            t->at.n_cols = 0;
+        return;
+    }
+    memset(bits, 0, n * sizeof *bits);
+    for (size_t p = 0; p < points; p++)
+        for (size_t i = 0; i < n; i++)
+            bits[i] |= bits_of(t->data[p * n + i]) ^ bits_of(base[i]);
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
         kept += bits[i] != 0;
@@ -830,7 +851,7 @@ static void run_group(gpf_overlay *o, const target *t, const item *it, size_t po
     o->work += (double)it->n * (double)(at.n_cols * points * at.n_rows);
     for (int k = 0; k < it->n; k++)
         if (e[k].strip < 0)
-            prune(o, e[k].value, points);
+            prune(o, &e[k], points);
 }
 
 /* Input x at point q as a whole tensor in row-major order, in `to`; whether it is as at the base. */
@@ -909,9 +930,10 @@ static void run_whole(gpf_overlay *o, int v, size_t points, gpf_branch *b)
     }
 }
 
-static void run_single(gpf_overlay *o, int v, size_t points, gpf_branch *b)
+static void run_single(gpf_overlay *o, const entry *e, size_t points, gpf_branch *b)
 {
     const gpf_damage *d = o->d;
+    const int v = e->value;
     const gpf_op *op = op_of(d->plan, v);
     gpf__patch *patch = &o->patch[v];
     gpf__tile *y = patch->y;
@@ -933,7 +955,7 @@ static void run_single(gpf_overlay *o, int v, size_t points, gpf_branch *b)
     if (!gpf__tile_damaged(y))
         return;
     o->work += 2 * (double)(points * y->at.n_rows * y->at.n_cols);
-    prune(o, v, points);
+    prune(o, e, points);
 }
 
 /* f at base element + t[0 .. points-1]. */
@@ -952,7 +974,7 @@ static void evaluate(gpf_overlay *o, size_t k, const double *t, size_t points, d
         if (it->group)
             run_group(o, x, it, points, b);
         else
-            run_single(o, d->entry[it->first].value, points, b);
+            run_single(o, &d->entry[it->first], points, b);
     }
     for (size_t p = 0; p < points; p++)
         f[p] = gpf__tile_damaged(y) ? y->data[p] : y->base->data[0];
