@@ -116,11 +116,13 @@ bool gpf__step_direct(const gpf_plan *p, const gpf__step *s)
     return true;
 }
 
-size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, const gpf_tensor **x)
+size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, gpf_tensor *dense,
+                         const gpf_tensor **x)
 {
     size_t n = 0;
     if (!s->op)
         return 0;
+    gpf_call call = { &p->value[s->value].t, x, s->n_in, &s->attr, p->N, NULL };
     for (int i = 0; i < s->n_in; i++) {
         x[i] = &p->value[p->in[s->first_in + i]].t;
         if (s->op->map)
@@ -128,8 +130,16 @@ size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, const gpf_tensor
         else if (wants_packing(s, x[i]))
             n += gpf__tensor_size(x[i]);
     }
-    const gpf_call call = { &p->value[s->value].t, x, s->n_in, &s->attr, p->N, NULL };
-    return n + (s->op->scratch ? s->op->scratch(&call) : 0);
+    if (!s->op->scratch)
+        return n;
+    const size_t as_is = s->op->scratch(&call);
+    for (int i = 0; i < s->n_in; i++) {
+        dense[i] = *x[i];
+        gpf__tensor_dense(&dense[i]);
+        x[i] = &dense[i];
+    }
+    const size_t packed = s->op->scratch(&call);
+    return n + (packed > as_is ? packed : as_is);
 }
 
 /* Fills in the frame's input pointers, packing what the op wants dense; the op's own scratch. */
