@@ -110,8 +110,9 @@ struct gpf_plan {
     int n_code, n_once_code; /* of groups that run once */
     gpf__walk *walk;
     int n_walk;
-    int *outside, n_outside; /* values in the point's memory, views into them included */
-    int *rebind, n_rebind;   /* instructions that read such values */
+    /* Values in the point's memory, and views into them: its data first, n_leaves of them. */
+    int *outside, n_outside, n_leaves;
+    int *rebind, n_rebind; /* instructions that read such values */
     double *consts;
     gpf__fill *fill;
     int n_fill;
