@@ -39,21 +39,25 @@ gpf__walk gpf__walk_make(const gpf_tensor *x, const gpf_tensor *like)
     return w;
 }
 
+/* Four at a time, stored as vectors: a loop over single ones would not become that by itself. */
 static void read_run(double *to, const double *from, ptrdiff_t stride, size_t n)
 {
-    if (stride == 0) {
-        /* Four at a time: a loop over single ones is not made a vector loop for us. */
-        const double c = *from, four[4] = { c, c, c, c };
-        size_t j = 0;
+    size_t j = 0;
+    if (stride == 1) {
+        memcpy(to, from, n * sizeof *to);
+    } else if (stride == 0) {
+        const double c = *from, four[] = { c, c, c, c };
         for (; j + 4 <= n; j += 4)
             memcpy(to + j, four, sizeof four);
         for (; j < n; j++)
             to[j] = c;
-    } else if (stride == 1) {
-        memcpy(to, from, n * sizeof *to);
     } else {
-        for (size_t j = 0; j < n; j++)
-            to[j] = from[(ptrdiff_t)j * stride];
+        for (; j + 4 <= n; j += 4, from += 4 * stride) {
+            const double four[] = { from[0], from[stride], from[2 * stride], from[3 * stride] };
+            memcpy(to + j, four, sizeof four);
+        }
+        for (; j < n; j++, from += stride)
+            to[j] = *from;
     }
 }
 
