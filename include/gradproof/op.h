@@ -90,7 +90,7 @@ typedef struct gpf_op_param {
 #define GPF_OP_DENSE 2u    /* eval and branch want every x row-major without gaps */
 #define GPF_OP_STEP 4u     /* piecewise constant: derivative 0 away from its edges, by statement */
 #define GPF_OP_STRIDED 8u  /* eval takes a y of any strides too (without gaps, in some order) */
-#define GPF_OP_SINGLE 16u  /* y is x where it has as many elements: nothing was reduced */
+#define GPF_OP_SINGLE 64u  /* y is x where it has as many elements: nothing was reduced */
 
 #define GPF_VARIADIC (-1)
 
