@@ -92,6 +92,7 @@ typedef struct gpf_op_param {
 #define GPF_OP_STRIDED 8u  /* eval takes a y of any strides too (without gaps, in some order) */
 #define GPF_OP_LINEAR 16u  /* in each input: its damage rule wants to know changes, not values */
 #define GPF_OP_SHIFTS 32u  /* elementwise, y changes by what its first input changes */
+#define GPF_OP_SINGLE 64u  /* y is x where it has as many elements: nothing was reduced */
 
 #define GPF_VARIADIC (-1)
 

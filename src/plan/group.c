@@ -417,7 +417,11 @@ static int list_outside(gpf_plan *p)
     if (!p->outside || !p->rebind)
         return GSL_ENOMEM;
     for (int v = 0; v < p->n_value; v++)
-        if (is_outside(p, v))
+        if (p->value[v].source == GPF__DATA)
+            p->outside[p->n_outside++] = v;
+    p->n_leaves = p->n_outside;
+    for (int v = 0; v < p->n_value; v++)
+        if (p->value[v].source != GPF__DATA && is_outside(p, v))
             p->outside[p->n_outside++] = v;
     for (int i = 0; i < p->n_code; i++)
         if (reads_outside(p, &p->code[i]))

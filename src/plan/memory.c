@@ -16,8 +16,10 @@ static int find_lifetimes(gpf__maker *m, const gpf_node *outputs, size_t n)
 {
     gpf_plan *p = m->p;
     m->last = malloc(((size_t)p->n_value + 1) * sizeof *m->last);
+    gpf_tensor *dense = malloc(((size_t)p->max_in + 1) * sizeof *dense);
     const gpf_tensor **x = malloc(((size_t)p->max_in + 1) * sizeof *x);
-    if (!m->last || !x) {
+    if (!m->last || !dense || !x) {
+        free(dense);
         free(x);
         return GSL_ENOMEM;
     }
@@ -28,10 +30,11 @@ static int find_lifetimes(gpf__maker *m, const gpf_node *outputs, size_t n)
             m->last[gpf__root(p, p->in[p->step[s].first_in + i])] = s;
         const size_t scratch = !m->keep && p->step[s].op && p->step[s].op->map
                                    ? 0
-                                   : gpf__step_scratch(p, &p->step[s], x);
+                                   : gpf__step_scratch(p, &p->step[s], dense, x);
         if (scratch > p->scratch)
             p->scratch = scratch;
     }
+    free(dense);
     free(x);
     for (size_t i = 0; i < n; i++) /* alive until it is copied */
         m->last[gpf__root(p, m->index[outputs[i]])] = p->n_step;

@@ -14,8 +14,7 @@ enum { SIGNS = 1024 };
 struct gpf__noise {
     const gpf_plan *plan;
     gpf__frame frame;
-    double *copy; /* inputs of a step that adds up, dense, each off by a unit */
-    double *scratch;
+    double *copy;   /* inputs of a step that adds up, dense, each off by a unit */
     gpf_tensor *in; /* over these copies */
     const gpf_tensor **x;
     unsigned long long state;
@@ -48,54 +47,23 @@ static unsigned long long draw(gpf__noise *n)
     return n->state ^= n->state << 17;
 }
 
-/* What the ops ask for when all their inputs are such copies. in: max_in tensors, x: as many. */
-static size_t scratch_size(const gpf_plan *p, gpf_tensor *in, const gpf_tensor **x)
-{
-    size_t most = 0;
-    for (int i = 0; i < p->n_step; i++) {
-        const gpf__step *s = &p->step[i];
-        if (!adds_up(s) || !s->op->scratch)
-            continue;
-        for (int k = 0; k < s->n_in; k++) {
-            in[k] = p->value[p->in[s->first_in + k]].t;
-            gpf__tensor_dense(&in[k]);
-            x[k] = &in[k];
-        }
-        const gpf_call call = { &p->value[s->value].t, x, s->n_in, &s->attr, p->N, NULL };
-        const size_t n = s->op->scratch(&call);
-        most = n > most ? n : most;
-    }
-    return most;
-}
-
 gpf__noise *gpf__noise_alloc(const gpf_plan *p)
 {
-    gpf_tensor *in = malloc(((size_t)p->max_in + 1) * sizeof *in);
-    const gpf_tensor **x = malloc(((size_t)p->max_in + 1) * sizeof *x);
-    gpf__noise *n = NULL;
-    if (in && x) {
-        const size_t head = (sizeof *n + 63) & ~(size_t)63, frame = gpf__frame_size(p),
-                     copy = copy_size(p) * sizeof(double),
-                     scratch = scratch_size(p, in, x) * sizeof(double),
-                     tensors = (size_t)p->max_in * sizeof *in;
-        n = gpf__aligned_alloc(head + frame + copy + scratch + tensors +
-                               (size_t)p->max_in * sizeof *x);
-        if (n) {
-            char *memory = (char *)n + head;
-            n->plan = p;
-            gpf__frame_init(&n->frame, p, memory);
-            n->copy = (double *)(void *)(memory += frame);
-            n->scratch = (double *)(void *)(memory += copy);
-            n->in = (gpf_tensor *)(void *)(memory += scratch);
-            n->x = (const gpf_tensor **)(void *)(memory + tensors);
-            gpf__noise_restart(n);
-            for (size_t i = 0; i < SIGNS; i++)
-                n->factor[i] = n->factor[SIGNS + i] =
-                    draw(n) >> 40 & 1 ? 1 + 0x1p-52 : 1 - 0x1p-52;
-        }
-    }
-    free(in);
-    free(x);
+    const size_t head = (sizeof(gpf__noise) + 63) & ~(size_t)63, frame = gpf__frame_size(p),
+                 copy = copy_size(p) * sizeof(double), in = (size_t)p->max_in * sizeof(gpf_tensor);
+    gpf__noise *n =
+        gpf__aligned_alloc(head + frame + copy + in + (size_t)p->max_in * sizeof(gpf_tensor *));
+    if (!n)
+        return NULL;
+    char *memory = (char *)n + head;
+    n->plan = p;
+    gpf__frame_init(&n->frame, p, memory);
+    n->copy = (double *)(void *)(memory += frame);
+    n->in = (gpf_tensor *)(void *)(memory += copy);
+    n->x = (const gpf_tensor **)(void *)(memory + in);
+    gpf__noise_restart(n);
+    for (size_t i = 0; i < SIGNS; i++)
+        n->factor[i] = n->factor[SIGNS + i] = draw(n) >> 40 & 1 ? 1 + 0x1p-52 : 1 - 0x1p-52;
     return n;
 }
 
@@ -138,7 +106,7 @@ void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
             copy += gpf__tensor_size(x);
             n->x[i] = &n->in[i];
         }
-        const gpf_call call = { y, n->x, s->n_in, &s->attr, p->N, n->scratch };
+        const gpf_call call = { y, n->x, s->n_in, &s->attr, p->N, n->frame.scratch };
         s->op->eval(&call);
     } else {
         gpf__step_run(p, s, t, &n->frame);

@@ -248,6 +248,15 @@ static int add_computed(gpf__maker *m, gpf_node i, gpf__value v)
     return status;
 }
 
+/* Is node i its input because there is nothing to reduce (a sum over one sample)? In a plan that
+ * keeps its values such a step stays, for what else is asked of it. */
+static bool reduces_nothing(const gpf__maker *m, gpf_node i, const gpf_tensor *y)
+{
+    const gpf__node *node = gpf__get(m->g, i);
+    return !m->keep && node->op->flags & GPF_OP_SINGLE &&
+           gpf__tensor_size(y) == gpf__tensor_size(&m->p->value[m->index[node->x[0]]].t);
+}
+
 /* Node i as a value: a leaf, a view, or a slot with the step that fills it. */
 static int add_node(gpf__maker *m, gpf_node i)
 {
@@ -270,6 +279,11 @@ static int add_node(gpf__maker *m, gpf_node i)
         view.view = node->op;
         view.attr = node->attr;
         is_view = node->op->view(&view.t, &m->p->value[view.of].t, &node->attr, &view.offset);
+    } else if (reduces_nothing(m, i, &v.t)) {
+        view.of = m->index[node->x[0]];
+        for (int a = 0; a < view.t.rank; a++) /* the same axes, or none */
+            view.t.stride[a] = m->p->value[view.of].t.stride[a];
+        is_view = true;
     }
     view.source = GPF__VIEW;
     if (!is_view)

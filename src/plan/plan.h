@@ -113,8 +113,9 @@ struct gpf_plan {
     int n_code, n_once_code; /* of groups that run once */
     gpf__walk *walk;
     int n_walk;
-    int *outside, n_outside; /* values in the point's memory, views into them included */
-    int *rebind, n_rebind;   /* instructions that read such values */
+    /* Values in the point's memory, and views into them: its data first, n_leaves of them. */
+    int *outside, n_outside, n_leaves;
+    int *rebind, n_rebind; /* instructions that read such values */
     double *consts;
     gpf__fill *fill;
     int n_fill;
@@ -220,8 +221,10 @@ void gpf__walk_read(double *to, const double *from, const gpf__walk *w, size_t a
 void gpf__layout_copy(const gpf_tensor *y, const gpf_tensor *x);
 /* Does the step take its inputs as they are? If not, gpf__step_run packs them. */
 bool gpf__step_direct(const gpf_plan *p, const gpf__step *s);
-/* Doubles of scratch it needs in gpf__step_run; x: n_in pointers of scratch. */
-size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, const gpf_tensor **x);
+/* Doubles of scratch it needs in gpf__step_run, or run on row-major copies of its inputs. dense and x
+ * are room for n_in each. */
+size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, gpf_tensor *dense,
+                         const gpf_tensor **x);
 /* Runs one step on values t. */
 void gpf__step_run(const gpf_plan *p, const gpf__step *s, const gpf_tensor *t, const gpf__frame *f);
 /* Sides and margins of a piecewise step's result, after it ran: in row-major order, whatever the

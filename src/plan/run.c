@@ -194,9 +194,9 @@ static bool is_bound(const gpf_workspace *ws, const gpf_point *at)
     const gpf_plan *p = ws->plan;
     if (!ws->bound || (at->theta ? at->theta->data : NULL) != ws->theta)
         return false;
-    for (int i = 0; i < p->n_outside; i++) {
-        const gpf__value *v = &p->value[p->outside[i]];
-        if (v->source == GPF__DATA && ws->t[p->outside[i]].data != at->data[v->offset])
+    for (int i = 0; i < p->n_leaves; i++) {
+        const int v = p->outside[i];
+        if (ws->t[v].data != at->data[p->value[v].offset])
             return false;
     }
     return true;

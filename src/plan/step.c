@@ -39,21 +39,25 @@ gpf__walk gpf__walk_make(const gpf_tensor *x, const gpf_tensor *like)
     return w;
 }
 
+/* Four at a time, stored as vectors: a loop over single ones would not become that by itself. */
 static void read_run(double *to, const double *from, ptrdiff_t stride, size_t n)
 {
-    if (stride == 0) {
-        /* Four at a time: a loop over single ones is not made a vector loop for us. */
-        const double c = *from, four[4] = { c, c, c, c };
-        size_t j = 0;
+    size_t j = 0;
+    if (stride == 1) {
+        memcpy(to, from, n * sizeof *to);
+    } else if (stride == 0) {
+        const double c = *from, four[] = { c, c, c, c };
         for (; j + 4 <= n; j += 4)
             memcpy(to + j, four, sizeof four);
         for (; j < n; j++)
             to[j] = c;
-    } else if (stride == 1) {
-        memcpy(to, from, n * sizeof *to);
     } else {
-        for (size_t j = 0; j < n; j++)
-            to[j] = from[(ptrdiff_t)j * stride];
+        for (; j + 4 <= n; j += 4, from += 4 * stride) {
+            const double four[] = { from[0], from[stride], from[2 * stride], from[3 * stride] };
+            memcpy(to + j, four, sizeof four);
+        }
+        for (; j < n; j++, from += stride)
+            to[j] = *from;
     }
 }
 
@@ -116,11 +120,13 @@ bool gpf__step_direct(const gpf_plan *p, const gpf__step *s)
     return true;
 }
 
-size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, const gpf_tensor **x)
+size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, gpf_tensor *dense,
+                         const gpf_tensor **x)
 {
     size_t n = 0;
     if (!s->op)
         return 0;
+    gpf_call call = { &p->value[s->value].t, x, s->n_in, &s->attr, p->N, NULL };
     for (int i = 0; i < s->n_in; i++) {
         x[i] = &p->value[p->in[s->first_in + i]].t;
         if (s->op->map)
@@ -128,8 +134,16 @@ size_t gpf__step_scratch(const gpf_plan *p, const gpf__step *s, const gpf_tensor
         else if (wants_packing(s, x[i]))
             n += gpf__tensor_size(x[i]);
     }
-    const gpf_call call = { &p->value[s->value].t, x, s->n_in, &s->attr, p->N, NULL };
-    return n + (s->op->scratch ? s->op->scratch(&call) : 0);
+    if (!s->op->scratch)
+        return n;
+    const size_t as_is = s->op->scratch(&call);
+    for (int i = 0; i < s->n_in; i++) {
+        dense[i] = *x[i];
+        gpf__tensor_dense(&dense[i]);
+        x[i] = &dense[i];
+    }
+    const size_t packed = s->op->scratch(&call);
+    return n + (packed > as_is ? packed : as_is);
 }
 
 /* Fills in the frame's input pointers, packing what the op wants dense; the op's own scratch. */
@@ -156,7 +170,7 @@ static double *inputs(const gpf_plan *p, const gpf__step *s, const gpf_tensor *t
 typedef struct strips {
     const gpf_tensor *const *x;
     gpf__walk walk[3];
-    bool linear[3], all_linear;
+    bool linear[3];
     double *scratch;
     int n;
 } strips;
@@ -164,10 +178,9 @@ typedef struct strips {
 static strips strips_make(const gpf__step *s, const gpf_tensor *const *x, const gpf_tensor *like,
                           double *scratch)
 {
-    strips all = { .x = x, .scratch = scratch, .n = s->n_in, .all_linear = true };
+    strips all = { .x = x, .scratch = scratch, .n = s->n_in };
     for (int i = 0; i < s->n_in; i++) {
         all.linear[i] = gpf__linear(x[i], like);
-        all.all_linear &= all.linear[i];
         if (!all.linear[i])
             all.walk[i] = gpf__walk_make(x[i], like);
     }
@@ -187,6 +200,19 @@ static void strips_read(const strips *all, size_t at, size_t n, const double *st
         }
 }
 
+/* Small steps, which are most of a small net's, want no more than this. */
+static bool run_in_place(const gpf__step *s, const gpf_tensor *const *x, const gpf_tensor *y)
+{
+    const double *at[3] = { NULL, NULL, NULL };
+    for (int i = 0; i < s->n_in; i++) {
+        if (!gpf__linear(x[i], y))
+            return false;
+        at[i] = x[i]->data;
+    }
+    s->op->map(gpf__tensor_size(y), y->data, at, &s->attr);
+    return true;
+}
+
 void gpf__step_run(const gpf_plan *p, const gpf__step *s, const gpf_tensor *t, const gpf__frame *f)
 {
     const gpf_tensor *y = &t[s->value];
@@ -196,12 +222,12 @@ void gpf__step_run(const gpf_plan *p, const gpf__step *s, const gpf_tensor *t, c
     } else if (!s->op->map) {
         const gpf_call call = { y, f->x, s->n_in, &s->attr, p->N, scratch };
         s->op->eval(&call);
-    } else {
+    } else if (!run_in_place(s, f->x, y)) {
         const strips all = strips_make(s, f->x, y, scratch);
-        const size_t n = gpf__tensor_size(y), step = all.all_linear ? n : (size_t)GPF__STRIP;
-        for (size_t at = 0; at < n; at += step) {
+        const size_t n = gpf__tensor_size(y);
+        for (size_t at = 0; at < n; at += GPF__STRIP) {
             const double *strip[3];
-            const size_t m = n - at < step ? n - at : step;
+            const size_t m = n - at < GPF__STRIP ? n - at : GPF__STRIP;
             strips_read(&all, at, m, strip);
             s->op->map(m, y->data + at, strip, &s->attr);
         }

@@ -13,7 +13,7 @@ typedef struct random_graph {
     size_t n;
     gpf_node y; /* one element, from the last of them */
     gpf_node X, Z, delta;
-    double x[64 * 3], z[64 * 2], d[512];
+    double x[513 * 3], z[513 * 2], d[512];
 } random_graph;
 
 static inline bool can_broadcast(gpf_shape a, gpf_shape b)

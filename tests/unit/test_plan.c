@@ -21,6 +21,30 @@ static void test_needed_steps(void **state)
     gpf_graph_free(g);
 }
 
+/* A sum over one sample is that sample, and no step. */
+static void test_nothing_to_reduce(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 3));
+    const gpf_node outputs[] = { gpf_sum(g, X, 1), gpf_max_over(g, X, 1),
+                                 gpf_sum(g, gpf_max_over(g, X, 2), GPF_ALL_AXES) };
+    gpf_plan *one = gpf_plan_alloc(g, outputs, 3, 1), *two = gpf_plan_alloc(g, outputs, 3, 2);
+    assert_int_equal(gpf_plan_steps(one), 1); /* the largest of three */
+    assert_int_equal(gpf_plan_steps(two), 4);
+    gpf_workspace *ws = gpf_workspace_alloc(one);
+    gpf_point *at = gpf_point_alloc(g, 1);
+    const double row[] = { 1, 3, 2 }, expected[] = { 1, 3, 2, 1, 3, 2, 3 };
+    gpf_point_bind(at, X, row);
+    assert_int_equal(gpf_plan_run(one, ws, at), GSL_SUCCESS);
+    assert_values(gpf_workspace_output(ws, 0), expected, COUNT(expected));
+    gpf_point_free(at);
+    gpf_workspace_free(ws);
+    gpf_plan_free(one);
+    gpf_plan_free(two);
+    gpf_graph_free(g);
+}
+
 /* Leaves, views, constants, repeats; one after another without gaps. */
 static void test_odd_outputs(void **state)
 {
@@ -164,6 +188,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_needed_steps),
+        cmocka_unit_test(test_nothing_to_reduce),
         cmocka_unit_test(test_odd_outputs),
         cmocka_unit_test(test_outlives_the_graph),
         cmocka_unit_test(test_batch_sizes),
