@@ -300,13 +300,12 @@ static gpf_node net(scene *s, dice *d)
         const gpf_node W = weights(s, d, gpf_shape2(width, units), (double)width);
         const gpf_node b = make_leaf(s, d, gpf_shape2(1, units), -0.3, 0.3, NUMBER);
         const gpf_node z = stage(s, gpf_add(g, stage(s, gpf_matmul(g, a, W)), b));
-        gpf_node next =
-            below(d, 5) ? stage(s, act[below(d, COUNT(act))](g, z)) : stage(s, gpf_softmax(g, z));
-        if (layers == 0)
-            next = z;
-        else if (units == width && below(d, 2))
+        gpf_node next = z;
+        if (layers > 0) /* an unused stage might be a node of the loss, too */
+            next = stage(s, below(d, 5) ? act[below(d, COUNT(act))](g, z) : gpf_softmax(g, z));
+        if (layers > 0 && units == width && below(d, 2))
             next = stage(s, gpf_add(g, a, next));
-        else if (below(d, 3) == 0) {
+        else if (layers > 0 && below(d, 3) == 0) {
             const ptrdiff_t axis = 1 + below(d, 2); /* over the rows or the units */
             next = stage(s, gpf_sub(g, next, stage(s, gpf_mean(g, next, axis))));
             next = stage(s, gpf_div(g, next,
