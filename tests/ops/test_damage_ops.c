@@ -726,7 +726,7 @@ static void draw_points(dice *d, double x, double *t)
     if (below(d, 2))
         t[4] = below(d, 2) ? 0.5 : -0.5; /* onto an edge, from the grid */
     if (below(d, 16) == 0)
-        t[3] = (double[]){ INFINITY, -INFINITY, NAN, 1e300 }[below(d, 4)];
+        t[3] = (double[]){ INFINITY, -INFINITY, NAN }[below(d, 3)];
 }
 
 static double whole(const scene *r)
