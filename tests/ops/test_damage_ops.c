@@ -300,13 +300,12 @@ static gpf_node net(scene *s, dice *d)
         const gpf_node W = weights(s, d, gpf_shape2(width, units), (double)width);
         const gpf_node b = make_leaf(s, d, gpf_shape2(1, units), -0.3, 0.3, NUMBER);
         const gpf_node z = stage(s, gpf_add(g, stage(s, gpf_matmul(g, a, W)), b));
-        gpf_node next =
-            below(d, 5) ? stage(s, act[below(d, COUNT(act))](g, z)) : stage(s, gpf_softmax(g, z));
-        if (layers == 0)
-            next = z;
-        else if (units == width && below(d, 2))
+        gpf_node next = z;
+        if (layers > 0) /* an unused stage might be a node of the loss, too */
+            next = stage(s, below(d, 5) ? act[below(d, COUNT(act))](g, z) : gpf_softmax(g, z));
+        if (layers > 0 && units == width && below(d, 2))
             next = stage(s, gpf_add(g, a, next));
-        else if (below(d, 3) == 0) {
+        else if (layers > 0 && below(d, 3) == 0) {
             const ptrdiff_t axis = 1 + below(d, 2); /* over the rows or the units */
             next = stage(s, gpf_sub(g, next, stage(s, gpf_mean(g, next, axis))));
             next = stage(s, gpf_div(g, next,
@@ -727,7 +726,7 @@ static void draw_points(dice *d, double x, double *t)
     if (below(d, 2))
         t[4] = below(d, 2) ? 0.5 : -0.5; /* onto an edge, from the grid */
     if (below(d, 16) == 0)
-        t[3] = (double[]){ INFINITY, -INFINITY, NAN, 1e300 }[below(d, 4)];
+        t[3] = (double[]){ INFINITY, -INFINITY, NAN }[below(d, 3)];
 }
 
 static double whole(const scene *r)
@@ -862,14 +861,17 @@ static void check_target(trial *q, size_t i, scene *r, double *x)
 /* One scene: some leaves and stages as targets. */
 static void check_scene(const feed *f, int number, uint64_t seed, bool grid)
 {
-    static scene s, cut[2];
+    static scene s, plain, cut[2]; /* under test; for whole evaluations, of leaves and of stages */
     const dice d = { seed }, values = { seed ^ 0x5eed };
     s = (scene){ .f = *f, .number = number, .cut = -1 };
+    plain = s;
     build(&s, d);
-    reach(&s);
-    make_plans(&s);
     make_point(&s);
     draw(&s, values, grid);
+    build(&plain, d);
+    reach(&plain);
+    make_plans(&plain);
+    make_point(&plain);
     trial q = { .s = &s, .d = { seed ^ 0x7a16e7 } };
     gpf_node xs[MOST_LEAVES + 2];
     int stages[2], n_cut = 0;
@@ -901,16 +903,14 @@ static void check_scene(const feed *f, int number, uint64_t seed, bool grid)
         assert_int_equal(gpf_damage_base(q.damage, s.at, &q.base), GSL_SUCCESS);
         for (size_t j = 0; j < q.n_target; j++)
             if (round == 0 || (round == 1 && below(&q.d, 4) == 0)) {
-                scene *r = j < (size_t)s.n_leaf ? &s : &cut[j - (size_t)s.n_leaf];
-                double *x = s.leaf[j < (size_t)s.n_leaf ? j : 0].x;
-                if (r != &s) {
-                    draw(r, round == 1 ? (dice){ seed ^ 0x0ff } : values, grid);
-                    for (int l = 0; l < r->n_leaf; l++)
-                        if (!strcmp(gpf_node_name(r->g, r->leaf[l].node), "cut"))
-                            x = r->leaf[l].x;
-                    memcpy(x, gpf_damage_target(q.damage, j),
-                           gpf_damage_target_size(q.damage, j) * sizeof *x);
-                }
+                scene *r = j < (size_t)s.n_leaf ? &plain : &cut[j - (size_t)s.n_leaf];
+                double *x = plain.leaf[j < (size_t)s.n_leaf ? j : 0].x;
+                draw(r, round == 1 ? (dice){ seed ^ 0x0ff } : values, grid);
+                for (int l = 0; l < r->n_leaf && r != &plain; l++)
+                    if (!strcmp(gpf_node_name(r->g, r->leaf[l].node), "cut"))
+                        x = r->leaf[l].x;
+                memcpy(x, gpf_damage_target(q.damage, j),
+                       gpf_damage_target_size(q.damage, j) * sizeof *x);
                 check_target(&q, j, r, x);
             }
         const double t = 0.125;
@@ -923,6 +923,7 @@ static void check_scene(const feed *f, int number, uint64_t seed, bool grid)
     gpf_overlay_free(q.o);
     gpf_overlay_free(q.second);
     gpf_damage_free(q.damage);
+    free_scene(&plain);
     free_scene(&s);
 }
 
@@ -980,11 +981,13 @@ static void test_enough_was_compared(void **state)
         "records, %zu with changes, %zu of one, %zu at ties, %zu onto edges, %zu doubtful\n",
         seen.points, seen.worst, seen.loose, seen.not_finite, seen.jumps, seen.records,
         seen.changed, seen.single, seen.ties, seen.edges, seen.doubtful);
+    if (scenes_per_row < 15)
+        skip(); /* too few for rates */
     assert_true(seen.points > (size_t)scenes_per_row * 3000);
     assert_true(seen.loose < seen.points / 50 && seen.jumps < seen.points / 20);
     assert_true(seen.not_finite > seen.points / 500 && seen.not_finite < seen.points / 20);
-    assert_true(seen.changed > seen.records / 150 && seen.single > seen.records / 400);
-    assert_true(seen.ties > seen.records / 500 && seen.edges > seen.records / 1000);
+    assert_true(seen.changed > seen.records / 200 && seen.single > seen.records / 500);
+    assert_true(seen.ties > seen.records / 1000 && seen.edges > seen.records / 5000);
     assert_true(seen.doubtful < seen.records / 8);
 }
 
