@@ -4,13 +4,12 @@
 #include "base/cpu.h"
 
 #include <stdbool.h>
-#include <string.h>
 
 #ifdef GPF__X86
 #include <immintrin.h>
 #endif
 
-/* What one kernel call works on: m x n of at most a tile in n (dot: in both). */
+/* Y (m x n) (+)= A (m x k) B (k x n). */
 typedef struct gemm {
     size_t m, n, k;
     gpf__matrix A, B, Y;
@@ -53,9 +52,12 @@ enum { TILE_VECS = 2, DOT_ROWS = 4, DOT_COLS = 3 };
 /* P (m x n, column after column, ld apart) = M. */
 static void pack_any(double *P, size_t ld, size_t m, size_t n, gpf__matrix M)
 {
-    for (size_t j = 0; j < n; j++)
-        for (size_t i = 0; i < m; i++)
-            P[j * ld + i] = *at(&M, i, j);
+    for (size_t j = 0; j < n; j++) {
+        const double *from = at(&M, 0, j);
+        double *to = P + j * ld;
+        for (size_t i = m; i > 0; i--, from += M.row)
+            *to++ = *from;
+    }
 }
 
 #ifdef GPF__X86
@@ -79,29 +81,36 @@ static ALWAYS_INLINE TARGET double sum_avx2(__m256d x)
 }
 #include "op/gemm_kernel.h"
 
-/* The same where either axis of M is contiguous: four rows at a time, copied or transposed. */
+/* The same, with contiguous rows copied and contiguous columns transposed in registers. */
 static GPF__TARGET_AVX2 void pack_avx2(double *P, size_t ld, size_t m, size_t n, gpf__matrix M)
 {
-    const size_t m4 = M.row == 1 || M.col == 1 ? m / 4 * 4 : 0, n4 = M.row == 1 ? n : n / 4 * 4;
-    if (M.row == 1)
-        for (size_t j = 0; j < n; j++)
-            for (size_t i = 0; i < m4; i += 4)
-                _mm256_storeu_pd(P + j * ld + i, _mm256_loadu_pd(at(&M, i, j)));
-    else
-        for (size_t i = 0; i < m4; i += 4)
-            for (size_t j = 0; j < n4; j += 4) {
-                const double *from = at(&M, i, j);
-                double *to = P + j * ld + i;
-                const __m256d r0 = _mm256_loadu_pd(from), r1 = _mm256_loadu_pd(from + M.row),
-                              r2 = _mm256_loadu_pd(from + 2 * M.row),
-                              r3 = _mm256_loadu_pd(from + 3 * M.row);
-                const __m256d lo01 = _mm256_unpacklo_pd(r0, r1), hi01 = _mm256_unpackhi_pd(r0, r1),
-                              lo23 = _mm256_unpacklo_pd(r2, r3), hi23 = _mm256_unpackhi_pd(r2, r3);
-                _mm256_storeu_pd(to, _mm256_permute2f128_pd(lo01, lo23, 0x20));
-                _mm256_storeu_pd(to + ld, _mm256_permute2f128_pd(hi01, hi23, 0x20));
-                _mm256_storeu_pd(to + 2 * ld, _mm256_permute2f128_pd(lo01, lo23, 0x31));
-                _mm256_storeu_pd(to + 3 * ld, _mm256_permute2f128_pd(hi01, hi23, 0x31));
-            }
+    if (M.row == 1) {
+        for (const double *from = M.data; n > 0; n--, from += M.col, P += ld) {
+            size_t i = 0;
+            for (; i + 4 <= m; i += 4)
+                _mm256_storeu_pd(P + i, _mm256_loadu_pd(from + i));
+            for (; i + 2 <= m; i += 2)
+                _mm_storeu_pd(P + i, _mm_loadu_pd(from + i));
+            if (i < m)
+                P[i] = from[i];
+        }
+        return;
+    }
+    const size_t m4 = M.col == 1 ? m / 4 * 4 : 0, n4 = n / 4 * 4;
+    for (size_t i = 0; i < m4; i += 4)
+        for (size_t j = 0; j < n4; j += 4) {
+            const double *from = at(&M, i, j);
+            double *to = P + j * ld + i;
+            const __m256d r0 = _mm256_loadu_pd(from), r1 = _mm256_loadu_pd(from + M.row),
+                          r2 = _mm256_loadu_pd(from + 2 * M.row),
+                          r3 = _mm256_loadu_pd(from + 3 * M.row);
+            const __m256d lo01 = _mm256_unpacklo_pd(r0, r1), hi01 = _mm256_unpackhi_pd(r0, r1),
+                          lo23 = _mm256_unpacklo_pd(r2, r3), hi23 = _mm256_unpackhi_pd(r2, r3);
+            _mm256_storeu_pd(to, _mm256_permute2f128_pd(lo01, lo23, 0x20));
+            _mm256_storeu_pd(to + ld, _mm256_permute2f128_pd(hi01, hi23, 0x20));
+            _mm256_storeu_pd(to + 2 * ld, _mm256_permute2f128_pd(lo01, lo23, 0x31));
+            _mm256_storeu_pd(to + 3 * ld, _mm256_permute2f128_pd(hi01, hi23, 0x31));
+        }
     pack_any(P + n4 * ld, ld, m4, n - n4, (gpf__matrix){ at(&M, 0, n4), M.row, M.col });
     pack_any(P + m4, ld, m - m4, n, (gpf__matrix){ at(&M, m4, 0), M.row, M.col });
 }
@@ -120,14 +129,19 @@ static GPF__TARGET_AVX2 void pack_avx2(double *P, size_t ld, size_t m, size_t n,
 #include "op/gemm_kernel.h"
 #endif
 
-/* Of a tile of columns; its panels of A and blocks of B are packed on the stack. */
-enum { MAX_ROWS = 16, K_BLOCK = 128, N_BLOCK = 60 };
-#ifndef TUNE
-enum { DOT_MIN = 16, PACK_K = 32, PACK_N = 16, PACK_M = 32 };
-#endif
+/* Sums go over K_BLOCK terms at a time (dots: twice that), so that what a row of tiles shares stays
+ * in L1, and over M_BLOCK rows (dots: N_BLOCK columns), so that what all tiles share stays in L2.
+ * Before that, operands that do not lie well are packed on the stack if they are used often enough
+ * to pay: PACKED rows of A, PAD apart lest their columns fall into the same few cache sets, as
+ * those of an A with SPREAD or more between columns do; and the columns of B of a tile. */
+enum { K_BLOCK = 128, M_BLOCK = 192, N_BLOCK = 96, PACKED = 64, PAD = 8, LD = PACKED + PAD };
+enum { PACK_K = 32, PACK_M = 32, PACK_N = 24, SPREAD = 128 };
+/* Shorter dots lose too much in adding up their lanes. */
+enum { DOT_K = 65 };
+enum { MAX_COLS = 12 };
 
 typedef struct level {
-    size_t rows, cols;
+    size_t rows, cols; /* of a tile */
     void (*columns)(const gemm *g);
     void (*dots)(const gemm *g);
     void (*pack)(double *P, size_t ld, size_t m, size_t n, gpf__matrix M);
@@ -152,61 +166,53 @@ static size_t piece(size_t n, size_t most)
     return n <= most ? n : n / ((n + most - 1) / most);
 }
 
-/* Tiles of columns side by side. */
-static void columns(const level *on, const gemm *whole)
+/* Y (m x n) (+)= P, column after column, LD apart. */
+static void unpack(const level *on, gpf__matrix Y, double *P, size_t m, size_t n, bool add)
 {
-    gemm g = *whole;
-    for (size_t j = 0; j < whole->n; j += g.n) {
-        g.n = piece(whole->n - j, on->cols);
-        g.B.data = at(&whole->B, 0, j);
-        g.Y.data = at(&whole->Y, 0, j);
-        on->columns(&g);
+    if (Y.col == 1 && !add) { /* row after row: Y' is packed from P' */
+        on->pack(Y.data, (size_t)Y.row, n, m, (gpf__matrix){ P, LD, 1 });
+        return;
     }
-}
-
-static void unpack(gpf__matrix Y, const double *P, size_t ld, size_t m, size_t n, bool add)
-{
     for (size_t j = 0; j < n; j++)
         for (size_t i = 0; i < m; i++) {
             double *y = at(&Y, i, j);
-            *y = add ? *y + P[j * ld + i] : P[j * ld + i];
+            *y = add ? *y + P[j * LD + i] : P[j * LD + i];
         }
 }
 
-static void blocks(const level *on, const gemm *whole)
+/* All tiles of one block of k. */
+static void columns(const level *on, const gemm *whole)
 {
-    double a[MAX_ROWS * K_BLOCK], b[K_BLOCK * N_BLOCK], y[MAX_ROWS * N_BLOCK];
-    const size_t m = whole->m, n = whole->n, k = whole->k, ld = on->rows;
-    const bool pack_a = whole->A.row != 1 || (k >= PACK_K && n >= PACK_N);
+    double a[LD * K_BLOCK], b[MAX_COLS * K_BLOCK], y[LD * MAX_COLS];
+    const size_t m = whole->m, n = whole->n, k = whole->k;
+    const bool pack_a = whole->A.row != 1 || (whole->A.col >= SPREAD && k >= PACK_K && n >= PACK_N);
     const bool pack_b = whole->B.row != 1 && k >= PACK_K && m >= PACK_M;
     const bool pack_y = whole->Y.row != 1;
     gemm g = *whole;
-    if (pack_a)
-        g.A = (gpf__matrix){ a, 1, (ptrdiff_t)ld };
-    if (pack_b)
-        g.B = (gpf__matrix){ b, 1, (ptrdiff_t)k };
-    if (pack_y)
-        g.Y = (gpf__matrix){ y, 1, (ptrdiff_t)ld }, g.add = false;
-    for (size_t j = 0; j < n; j += g.n) {
-        g.n = pack_a || pack_b || pack_y ? smaller(n - j, N_BLOCK) : n;
-        const gpf__matrix B = { at(&whole->B, 0, j), whole->B.row, whole->B.col };
-        if (pack_b)
-            on->pack(b, k, k, g.n, B);
-        else
-            g.B.data = B.data;
-        for (size_t i = 0; i < m; i += g.m) {
-            g.m = pack_a || pack_y ? smaller(m - i, ld) : m;
-            const gpf__matrix A = { at(&whole->A, i, 0), whole->A.row, whole->A.col };
-            if (pack_a)
-                on->pack(a, ld, g.m, k, A);
-            else
-                g.A.data = A.data;
-            const gpf__matrix Y = { at(&whole->Y, i, j), whole->Y.row, whole->Y.col };
-            if (!pack_y)
-                g.Y.data = Y.data;
-            columns(on, &g);
-            if (pack_y)
-                unpack(Y, y, ld, g.m, g.n, whole->add);
+    g.add = whole->add && !pack_y;
+    for (size_t i = 0; i < m; i += g.m) {
+        g.m = smaller(m - i, pack_a || pack_y ? PACKED : k < PACK_K ? m : M_BLOCK);
+        g.A.data = at(&whole->A, i, 0);
+        if (pack_a) {
+            on->pack(a, LD, g.m, k, (gpf__matrix){ g.A.data, whole->A.row, whole->A.col });
+            g.A = (gpf__matrix){ a, 1, LD };
+        }
+        for (size_t j = 0; j < n; j += g.n) {
+            g.n = piece(n - j, on->cols);
+            g.B.data = at(&whole->B, 0, j);
+            g.Y.data = at(&whole->Y, i, j);
+            if (pack_b) { /* row after row: B' column after column */
+                on->pack(b, g.n, g.n, k, (gpf__matrix){ g.B.data, whole->B.col, whole->B.row });
+                g.B = (gpf__matrix){ b, (ptrdiff_t)g.n, 1 };
+            }
+            if (pack_y) {
+                const gpf__matrix Y = { g.Y.data, whole->Y.row, whole->Y.col };
+                g.Y = (gpf__matrix){ y, 1, LD };
+                on->columns(&g);
+                unpack(on, Y, y, g.m, g.n, whole->add);
+            } else {
+                on->columns(&g);
+            }
         }
     }
 }
@@ -214,11 +220,11 @@ static void blocks(const level *on, const gemm *whole)
 static void dots(const level *on, const gemm *whole)
 {
     gemm g = *whole;
-    for (size_t J = 0; J < whole->n; J += N_BLOCK)
+    for (size_t block = 0; block < whole->n; block += N_BLOCK)
         for (size_t i = 0; i < whole->m; i += DOT_ROWS) {
             g.m = smaller(DOT_ROWS, whole->m - i);
             g.A.data = at(&whole->A, i, 0);
-            for (size_t j = J; j < smaller(whole->n, J + N_BLOCK); j += DOT_COLS) {
+            for (size_t j = block; j < smaller(whole->n, block + N_BLOCK); j += DOT_COLS) {
                 g.n = smaller(DOT_COLS, whole->n - j);
                 g.B.data = at(&whole->B, 0, j);
                 g.Y.data = at(&whole->Y, i, j);
@@ -227,28 +233,41 @@ static void dots(const level *on, const gemm *whole)
         }
 }
 
+/* Whether Y' = B' A' is the better way round: Y lies row after row, and its rows are not so short
+ * that turning it, and A where that does not lie well, costs less than idle lanes. */
+static bool turned(const level *on, const gemm *g)
+{
+    const size_t enough = g->A.row == 1 ? 2 * on->rows : on->rows / 4;
+    return g->Y.row != 1 && g->Y.col == 1 && (g->n >= g->m || g->n > enough);
+}
+
 void gpf__gemm(size_t m, size_t n, size_t k, gpf__matrix A, gpf__matrix B, gpf__matrix Y, int add)
 {
     const level *on = &levels[gpf__cpu()];
     gemm g = { m, n, k, A, B, Y, add };
-    if (Y.row != 1 && Y.col == 1)
-        g = (gemm){
-            n,  m, k, { B.data, B.col, B.row }, { A.data, A.col, A.row }, { Y.data, Y.col, Y.row },
-            add
-        };
-    const bool by_dots = k >= DOT_MIN && g.A.col == 1 && g.B.row == 1;
-    if (by_dots ? g.m <= DOT_ROWS && g.n <= DOT_COLS && k <= 2 * K_BLOCK
-                : g.n <= on->cols && k <= K_BLOCK && g.A.row == 1 && g.Y.row == 1) {
+    if (turned(on, &g))
+        g = (gemm){ .m = n,
+                    .n = m,
+                    .k = k,
+                    .A = { B.data, B.col, B.row },
+                    .B = { A.data, A.col, A.row },
+                    .Y = { Y.data, Y.col, Y.row },
+                    .add = add };
+    const bool by_dots = k >= DOT_K && g.A.col == 1 && g.B.row == 1;
+    const size_t k_block = by_dots ? 2 * K_BLOCK : K_BLOCK;
+    /* Small ones: a kernel call and no more. */
+    if (k <= k_block && (by_dots ? g.m <= DOT_ROWS && g.n <= DOT_COLS
+                                 : g.n <= on->cols && g.A.row == 1 && g.Y.row == 1)) {
         (by_dots ? on->dots : on->columns)(&g);
         return;
     }
-    size_t l = 0;
+    size_t left = k;
     do {
-        g.k = piece(k - l, by_dots ? 2 * K_BLOCK : K_BLOCK);
-        (by_dots ? dots : blocks)(on, &g);
+        g.k = piece(left, k_block);
+        (by_dots ? dots : columns)(on, &g);
         g.A.data = at(&g.A, 0, g.k);
         g.B.data = at(&g.B, g.k, 0);
         g.add = true;
-        l += g.k;
-    } while (l < k);
+        left -= g.k;
+    } while (left > 0);
 }

@@ -21,7 +21,9 @@ static inline gpf__matrix gpf__matrix_read(const double *data, ptrdiff_t row, pt
     return (gpf__matrix){ u.write, row, col };
 }
 
-/* Y (m x n) = A (m x k) B (k x n), or Y += A B if add. A and B are only read; Y overlaps neither. */
+/* Y (m x n) = A (m x k) B (k x n), or Y += A B if add. A and B are only read; Y overlaps neither.
+ * An element's bits depend on its row of A, its column of B, k and the strides: not on m, n or its
+ * place. Uses 90 KB of stack. */
 void gpf__gemm(size_t m, size_t n, size_t k, gpf__matrix A, gpf__matrix B, gpf__matrix Y, int add);
 
 #endif

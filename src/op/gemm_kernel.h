@@ -1,22 +1,24 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The kernels of gemm.c, included there once per CPU level: LANES doubles to a vector, tiles of at
- * most TILE_COLS columns (products of columns) and DOT_ROWS x DOT_COLS (products of rows). */
+/* The kernels of gemm.c, included there once per CPU level: vectors of LANES doubles, tiles of at
+ * most TILE_VECS vectors x TILE_COLS columns (products of columns) and of DOT_ROWS x DOT_COLS
+ * (products of rows), which fill the vector registers. */
 
 typedef double NAME(vec)
     __attribute__((vector_size(LANES * sizeof(double)), aligned(8), may_alias));
 #define vec NAME(vec)
 
-/* Y (rows x cols) (+)= A B. Rows lie one after another: n_vec vectors of them, the last cut off at
- * tail if `cut`. One chain of additions over k per element, whatever its place. */
+/* Y (rows x cols) (+)= A B, with rows side by side in A and Y: n_vec vectors of them, the last of
+ * only `tail` rows if `cut`. Wherever an element stands, it is one chain of FMAs over k. */
 static ALWAYS_INLINE TARGET void NAME(column_tile)(int n_vec, int cols, bool cut, TAIL tail,
                                                    const gemm *g, const double *A, double *Y)
 {
     vec y[TILE_COLS][TILE_VECS];
     UNROLL
-    for (int c = 0; c < cols; c++)
+    for (int c = 0; c < cols; c++) {
         UNROLL
-    for (int v = 0; v < n_vec; v++)
-        y[c][v] = (vec){ 0 };
+        for (int v = 0; v < n_vec; v++)
+            y[c][v] = (vec){ 0 };
+    }
     const double *B = g->B.data;
     for (size_t l = g->k; l > 0; l--) {
         vec a[TILE_VECS];
@@ -35,19 +37,20 @@ static ALWAYS_INLINE TARGET void NAME(column_tile)(int n_vec, int cols, bool cut
         B += g->B.row;
     }
     UNROLL
-    for (int c = 0; c < cols; c++, Y += g->Y.col)
+    for (int c = 0; c < cols; c++, Y += g->Y.col) {
         UNROLL
-    for (int v = 0; v < n_vec; v++) {
-        double *to = Y + v * LANES;
-        vec sum = y[c][v];
-        if (cut && v == n_vec - 1) {
-            if (g->add)
-                sum += LOAD_TAIL(to, tail);
-            STORE_TAIL(to, tail, sum);
-        } else {
-            if (g->add)
-                sum += *(const vec *)to;
-            *(vec *)to = sum;
+        for (int v = 0; v < n_vec; v++) {
+            double *to = Y + v * LANES;
+            vec sum = y[c][v];
+            if (cut && v == n_vec - 1) {
+                if (g->add)
+                    sum += LOAD_TAIL(to, tail);
+                STORE_TAIL(to, tail, sum);
+            } else {
+                if (g->add)
+                    sum += *(const vec *)to;
+                *(vec *)to = sum;
+            }
         }
     }
 }
@@ -66,16 +69,17 @@ static ALWAYS_INLINE TARGET void NAME(column_tiles)(const gemm *g, int cols)
         NAME(column_tile)(1, cols, true, TAIL_OF(m), g, A, Y);
 }
 
-/* Y (rows x cols) (+)= A B where k is the contiguous axis of both: a vector of partial sums over k
- * per element. */
+/* Y (rows x cols) (+)= A B, with k the contiguous axis of A and B: an element is LANES chains over
+ * k, then their sum. */
 static ALWAYS_INLINE TARGET void NAME(dot_tile)(const gemm *g, int rows, int cols)
 {
     vec y[DOT_ROWS][DOT_COLS];
     UNROLL
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
         UNROLL
-    for (int c = 0; c < cols; c++)
-        y[r][c] = (vec){ 0 };
+        for (int c = 0; c < cols; c++)
+            y[r][c] = (vec){ 0 };
+    }
     const double *A = g->A.data, *B = g->B.data;
     size_t k = g->k;
     for (; k >= LANES; k -= LANES, A += LANES, B += LANES) {
@@ -102,15 +106,17 @@ static ALWAYS_INLINE TARGET void NAME(dot_tile)(const gemm *g, int rows, int col
         }
     }
     UNROLL
-    for (int r = 0; r < rows; r++)
+    for (int r = 0; r < rows; r++) {
         UNROLL
-    for (int c = 0; c < cols; c++) {
-        double *to = g->Y.data + r * g->Y.row + c * g->Y.col;
-        const double s = SUM(y[r][c]);
-        *to = g->add ? *to + s : s;
+        for (int c = 0; c < cols; c++) {
+            double *to = g->Y.data + r * g->Y.row + c * g->Y.col;
+            const double sum = SUM(y[r][c]);
+            *to = g->add ? *to + sum : sum;
+        }
     }
 }
 
+/* One tile of columns, all rows; and one tile of dots. */
 #define CASE(n)                   \
     case n:                       \
         NAME(column_tiles)(g, n); \
@@ -119,7 +125,8 @@ static TARGET void NAME(columns)(const gemm *g)
 {
     switch (g->n) {
         CASE(1)
-        CASE(2) CASE(3) CASE(4) CASE(5) CASE(6)
+        CASE(2)
+        CASE(3) CASE(4) CASE(5) CASE(6)
 #if TILE_COLS > 6
             CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
 #endif
@@ -135,8 +142,9 @@ static TARGET void NAME(dots)(const gemm *g)
 {
     switch (g->m * DOT_COLS + g->n) {
         CASE(1, 1)
-        CASE(1, 2) CASE(1, 3) CASE(2, 1) CASE(2, 2) CASE(2, 3) CASE(3, 1) CASE(3, 2) CASE(3, 3)
-            CASE(4, 1) CASE(4, 2) CASE(4, 3)
+        CASE(1, 2)
+        CASE(1, 3) CASE(2, 1) CASE(2, 2) CASE(2, 3) CASE(3, 1) CASE(3, 2) CASE(3, 3) CASE(4, 1)
+            CASE(4, 2) CASE(4, 3)
     }
 }
 #undef CASE

@@ -63,6 +63,62 @@ static void test_matmul_layouts(void **state)
             }
 }
 
+/* The matrix `of` (row after row) in memory of other strides; free its data. */
+static gpf_tensor laid_out(const double *of, size_t rows, size_t cols, ptrdiff_t s0, ptrdiff_t s1)
+{
+    gpf_tensor t = { .rank = 2, .dim = { rows, cols, 1, 1 }, .stride = { s0, s1, 0, 0 } };
+    t.data = calloc((rows - 1) * (size_t)s0 + (cols - 1) * (size_t)s1 + 1, sizeof(double));
+    assert_non_null(t.data);
+    for (size_t i = 0; of && i < rows * cols; i++)
+        t.data[i / cols * (size_t)s0 + i % cols * (size_t)s1] = of[i];
+    return t;
+}
+
+/* Products small and large with each matrix lying row after row, column after column, with gaps,
+ * and with no axis contiguous. */
+static void test_matmul_strides(void **state)
+{
+    (void)state;
+    enum { M = 129, N = 131, K = 130, N_LAID = 5 };
+    static const size_t sizes[][3] = { { 7, 5, 3 }, { M, N, K } };
+    static double A[M * K], B[K * N], expected[M * N];
+    dice d = { 77 };
+    fill(&d, A, M * K, -1, 1);
+    fill(&d, B, K * N, -1, 1);
+    for (size_t s = 0; s < COUNT(sizes); s++) {
+        const size_t m = sizes[s][0], n = sizes[s][1], k = sizes[s][2];
+        for (size_t i = 0; i < m; i++)
+            for (size_t j = 0; j < n; j++) {
+                long double sum = 0;
+                for (size_t l = 0; l < k; l++)
+                    sum += (long double)A[i * k + l] * B[l * n + j];
+                expected[i * n + j] = (double)sum;
+            }
+        const size_t rows[] = { m, k, m }, cols[] = { k, n, n };
+        const double *values[] = { A, B, NULL };
+        for (int l = 0; l < N_LAID * N_LAID * N_LAID; l++) {
+            gpf_tensor t[3];
+            for (int i = 0, rest = l; i < 3; i++, rest /= N_LAID) {
+                const ptrdiff_t r = (ptrdiff_t)rows[i], c = (ptrdiff_t)cols[i];
+                const ptrdiff_t strides[N_LAID][2] = {
+                    { c, 1 }, { 1, r }, { c + 3, 1 }, { 1, r + 2 }, { 2 * c, 2 }
+                };
+                t[i] = laid_out(values[i], rows[i], cols[i], strides[rest % N_LAID][0],
+                                strides[rest % N_LAID][1]);
+            }
+            const gpf_tensor *x[] = { &t[0], &t[1] };
+            const gpf_call call = { .y = &t[2], .x = x, .n_x = 2 };
+            gpf_op_matmul.eval(&call);
+            for (size_t i = 0; i < m * n; i++) {
+                const size_t at = i / n * (size_t)t[2].stride[0] + i % n * (size_t)t[2].stride[1];
+                assert_close(t[2].data[at], expected[i], 0, 1e-13);
+            }
+            for (int i = 0; i < 3; i++)
+                free(t[i].data);
+        }
+    }
+}
+
 /* diag, diag_part, trace and transpose of a 3x3 matrix in every layout. */
 static void test_diagonals(void **state)
 {
@@ -136,9 +192,8 @@ static void test_messages(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_matmul_layouts),
-        cmocka_unit_test(test_diagonals),
-        cmocka_unit_test(test_folds_and_shapes),
+        cmocka_unit_test(test_matmul_layouts), cmocka_unit_test(test_matmul_strides),
+        cmocka_unit_test(test_diagonals),      cmocka_unit_test(test_folds_and_shapes),
         cmocka_unit_test(test_messages),
     };
     gsl_set_error_handler_off();
