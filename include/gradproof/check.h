@@ -112,8 +112,10 @@ typedef enum gpf_outcome {
 /* A tensor in the fast mode: y's slope along a few random directions of the whole tensor against
  * <gradient, direction>, which costs a few tens of evaluations whatever the tensor's size. A gap is
  * halved down to elements, along the same direction and a new one, so at a cost of the log of the
- * size each; they are then checked one by one, and only that accuses. A direction that meets a kink
- * within every step is halved too. A tensor of a few elements is checked one by one at once.
+ * size each; they are then checked one by one, and only that accuses. An element of a piecewise op
+ * that would change its side goes on along the piece it is on at the base point; where that cannot
+ * be (it is exactly on an edge) a smaller step is taken, or the tensor halved. A tensor of a few
+ * elements is checked one by one at once.
  *
  * Power: direction v has elements of random sign and of size s * U[1/2, 3/2], s the tensor's own
  * root mean square, and agrees when the gap is within the tolerance tau, which is the measured error
