@@ -118,8 +118,8 @@ typedef enum gpf_outcome {
  * elements is checked one by one at once.
  *
  * Power: direction v has elements of random sign and of size s * U[1/2, 3/2], s the tensor's own
- * root mean square, and agrees when the gap is within the tolerance tau, which is the measured error
- * of both sides. Then m directions that all agree would have shown an error d in any one element,
+ * root mean square, and agrees when the gap is within the tolerance tau, the measured error of both
+ * sides. Then m directions that all agree would have shown an error d in any one element,
  * whatever the errors of the others, with probability at least
  *     1 - prod_j 2 tau_j / (s d)
  * over the seeds. `error` is the d for which that is GPF_FAST_PROBABILITY. */
@@ -130,7 +130,7 @@ typedef struct gpf_block {
     gpf_verdict verdict; /* right: nothing disagrees and covered > 0; wrong: an element is */
     gpf_reason reason;
     size_t total;   /* elements = covered + small + untested */
-    size_t covered; /* a relative error of GPF_FAST_RELATIVE would have been seen; or checked alone */
+    size_t covered; /* GPF_FAST_RELATIVE off would have been seen; or checked alone */
     size_t small;   /* |analytic| < magnitude: only absolute errors above `error` */
     size_t untested; /* no step without a kink, or the search stopped before them */
     unsigned directions; /* along the whole tensor; 0: element by element */

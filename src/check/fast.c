@@ -61,7 +61,7 @@ typedef struct fast {
     int status;
 } fast;
 
-/* Direction `id` at element k: a pure function, so that a part of a direction is the same direction.
+/* Direction `id` at element k: a pure function, so that a part of a direction is that direction.
  * splitmix64 of the counters. */
 static double xi(const fast *f, unsigned id, size_t k)
 {

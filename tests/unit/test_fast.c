@@ -282,7 +282,7 @@ static void what_cannot_be_tested_is_said(void **state)
     gpf_graph_free(g);
 }
 
-/* Every element at a tie: no direction is free of a kink, each is decided for itself or not at all. */
+/* Every element at a tie: no direction is free of a kink, each is decided alone or not at all. */
 static void kinks_everywhere(void **state)
 {
     (void)state;
@@ -318,7 +318,7 @@ static gpf_node largest(gpf_graph *g, gpf_node x)
     return gpf_max(g, x, gpf_mul(g, gpf_const(g, -0.4), x));
 }
 
-/* Every element as near to an edge as one can be: along the pieces they are on all are covered, with
+/* Every element as near to an edge as can be: along the pieces they are on all are covered, with
  * steps that no kink has made small; a wrong one is found among them. */
 static void kinks_within_every_step(void **state)
 {
