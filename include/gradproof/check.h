@@ -112,12 +112,14 @@ typedef enum gpf_outcome {
 /* A tensor in the fast mode: y's slope along a few random directions of the whole tensor against
  * <gradient, direction>, which costs a few tens of evaluations whatever the tensor's size. A gap is
  * halved down to elements, along the same direction and a new one, so at a cost of the log of the
- * size each; they are then checked one by one, and only that accuses. A direction that meets a kink
- * within every step is halved too. A tensor of a few elements is checked one by one at once.
+ * size each; they are then checked one by one, and only that accuses. An element of a piecewise op
+ * that would change its side goes on along the piece it is on at the base point; where that cannot
+ * be (it is exactly on an edge) a smaller step is taken, or the tensor halved. A tensor of a few
+ * elements is checked one by one at once.
  *
  * Power: direction v has elements of random sign and of size s * U[1/2, 3/2], s the tensor's own
- * root mean square, and agrees when the gap is within the tolerance tau, which is the measured error
- * of both sides. Then m directions that all agree would have shown an error d in any one element,
+ * root mean square, and agrees when the gap is within the tolerance tau, the measured error of both
+ * sides. Then m directions that all agree would have shown an error d in any one element,
  * whatever the errors of the others, with probability at least
  *     1 - prod_j 2 tau_j / (s d)
  * over the seeds. `error` is the d for which that is GPF_FAST_PROBABILITY. */
@@ -128,7 +130,7 @@ typedef struct gpf_block {
     gpf_verdict verdict; /* right: nothing disagrees and covered > 0; wrong: an element is */
     gpf_reason reason;
     size_t total;   /* elements = covered + small + untested */
-    size_t covered; /* a relative error of GPF_FAST_RELATIVE would have been seen; or checked alone */
+    size_t covered; /* GPF_FAST_RELATIVE off would have been seen; or checked alone */
     size_t small;   /* |analytic| < magnitude: only absolute errors above `error` */
     size_t untested; /* no step without a kink, or the search stopped before them */
     unsigned directions; /* along the whole tensor; 0: element by element */

@@ -33,16 +33,15 @@ typedef struct fast {
     const gpf__fast_job *job;
     const gpf_check_options *how;
     gpf__elements *found;
-    /* y alone, every value kept */
+    /* y alone, every value kept: at the base point, and moved */
     gpf_plan *plan;
-    gpf_workspace *ws;
+    gpf_workspace *base, *ws;
     gpf_tensor *t;       /* by value: the workspace's, but the target's own copy and its views */
     unsigned char *down; /* by value: downstream of the target */
     size_t *first;       /* by value: its sides in the arrays; of those that have none: unset */
     int *base_side, *side;
     double *margin;
     int y;
-    bool sides_known;
     /* The tensor under test: values x, x + t v row-major, and the latter as the plan lays it out */
     size_t i, size;
     const double *x, *a, *rounding;
@@ -62,7 +61,7 @@ typedef struct fast {
     int status;
 } fast;
 
-/* Direction `id` at element k: a pure function, so that a part of a direction is the same direction.
+/* Direction `id` at element k: a pure function, so that a part of a direction is that direction.
  * splitmix64 of the counters. */
 static double xi(const fast *f, unsigned id, size_t k)
 {
@@ -89,6 +88,41 @@ static const gpf__step *piecewise(const fast *f, int v)
     return s && s->op && (s->op->side || s->op->branch) ? s : NULL;
 }
 
+static double *element_of(const gpf_tensor *t, size_t e)
+{
+    double *at = t->data;
+    for (int a = GPF_MAX_RANK; a-- > 0; e /= t->dim[a])
+        at += (ptrdiff_t)(e % t->dim[a]) * t->stride[a];
+    return at;
+}
+
+/* In a large net some element of some piecewise op changes its side within any step worth taking.
+ * It goes on along the piece it is on at the base point x0,
+ *     y(x) = 2 y(x0) - y(2 x0 - x),
+ * exact for linear pieces, off by the square of the move for others. So y is smooth along the
+ * direction, and its slope at the base point is the same. False where the mirrored point is not on
+ * that piece either: on an edge, or too far away. */
+static bool go_on(fast *f, int v, const gpf__step *s, size_t e)
+{
+    const int side = f->base_side[f->first[v] + e];
+    double x[3], y, margin;
+    const double *in[3] = { NULL, NULL, NULL };
+    int mirrored;
+    if (!s->op->map || side & 1)
+        return false;
+    for (int i = 0; i < s->n_in; i++) {
+        const int u = f->plan->in[s->first_in + i];
+        x[i] = 2 * *element_of(&f->base->t[u], e) - *element_of(&f->t[u], e);
+        in[i] = &x[i];
+    }
+    s->op->side(1, &mirrored, &margin, in, &s->attr);
+    if (mirrored != side)
+        return false;
+    s->op->map(1, &y, in, &s->attr);
+    *element_of(&f->t[v], e) = 2 * *element_of(&f->base->t[v], e) - y;
+    return true;
+}
+
 /* y with the range moved by t v. */
 static double evaluate(fast *f, double t)
 {
@@ -109,7 +143,7 @@ static double evaluate(fast *f, double t)
         const size_t first = f->first[v], n = gpf__tensor_size(&f->t[v]);
         gpf__step_sides(p, s, f->t, &f->ws->frame, f->side, f->margin);
         for (size_t e = 0; e < n; e++)
-            if (f->side[e] != f->base_side[first + e]) {
+            if (f->side[e] != f->base_side[first + e] && !go_on(f, v, s, e)) {
                 f->kinked = true;
                 f->tie |= f->base_side[first + e] & 1;
             }
@@ -215,11 +249,17 @@ static projection project(fast *f, unsigned id, size_t lo, size_t hi)
 
 typedef enum finding { AGREES, DISAGREES, BLOCKED } finding;
 
+static double tolerance(const projection *p, const slope *s)
+{
+    return GPF__SAFETY * (s->error + p->rounding) + 4e-13 * p->size;
+}
+
 /* One direction over [lo, hi): does <a, v> agree with GSL, within what tolerance tau? A gap counts
- * when it stays as the step shrinks: an error estimate that was too small accuses nobody. */
+ * when it stays at smaller steps, as far down as these can tell: an error estimate that was too
+ * small accuses nobody. */
 static finding along(fast *f, unsigned id, size_t lo, size_t hi, double *tau)
 {
-    enum { SMALLER = 3 };
+    enum { SMALLER = 4 };
     const projection p = project(f, id, lo, hi);
     const bool fresh = f->step == 0;
     double h = fresh ? STEP : f->step;
@@ -232,17 +272,16 @@ static finding along(fast *f, unsigned id, size_t lo, size_t hi, double *tau)
         return BLOCKED;
     if (fresh)
         f->step = s.step;
-    for (int i = 0; s.ok; i++) {
-        *tau = GPF__SAFETY * (s.error + p.rounding) + 4e-13 * p.size;
-        const double gap = fabs(p.value - s.value);
-        if (gap <= *tau)
-            return AGREES;
-        if (i == SMALLER || gap < 4 * GPF__SAFETY * s.error)
+    double gap = fabs(p.value - s.value);
+    *tau = tolerance(&p, &s);
+    for (int i = 0; i < SMALLER && !(gap <= *tau) && s.step / 4 >= STEP_MIN; i++) {
+        s = central(f, s.step / 4, p.size_ax);
+        if (!s.ok || !(tolerance(&p, &s) <= gap / 4))
             break;
-        const double next = s.step / 4;
-        s = next >= STEP_MIN ? central(f, next, p.size_ax) : (slope){ .ok = false };
+        *tau = tolerance(&p, &s);
+        gap = fabs(p.value - s.value);
     }
-    return DISAGREES;
+    return gap <= *tau ? AGREES : DISAGREES;
 }
 
 /* The error of one element that was seen with probability 1 - MISS, from tolerances in any order.
@@ -390,11 +429,6 @@ static int enter(fast *f, size_t i)
     if (status)
         return status;
     memcpy(f->t, f->ws->t, (size_t)p->n_value * sizeof *f->t);
-    for (int v = 0; v < p->n_value && !f->sides_known; v++)
-        if (piecewise(f, v))
-            gpf__step_sides(p, piecewise(f, v), f->t, &f->ws->frame, f->base_side + f->first[v],
-                            f->margin);
-    f->sides_known = true;
     f->i = i;
     f->size = gpf_damage_target_size(job->damage, i);
     f->x = gpf_damage_target(job->damage, i);
@@ -513,6 +547,7 @@ static int prepare(fast *f)
         most = size > most ? size : most;
         f->total += size;
     }
+    f->base = gpf__workspace_make(p);
     f->ws = gpf__workspace_make(p);
     f->t = malloc(n_value * sizeof *f->t);
     f->down = malloc(n_value);
@@ -520,16 +555,22 @@ static int prepare(fast *f)
     f->side = malloc((most_sides + 1) * sizeof *f->side);
     f->margin = malloc((most_sides + 1) * sizeof *f->margin);
     f->v = malloc(3 * most * sizeof *f->v);
-    if (!f->first || !f->ws || !f->t || !f->down || !f->base_side || !f->side || !f->margin ||
-        !f->v)
+    if (!f->first || !f->base || !f->ws || !f->t || !f->down || !f->base_side || !f->side ||
+        !f->margin || !f->v)
         return GSL_ENOMEM;
     f->moved = f->v + most;
     f->copy = f->moved + most;
-    return GSL_SUCCESS;
+    status = gpf_plan_run(p, f->base, job->at);
+    for (int v = 0; status == GSL_SUCCESS && v < p->n_value; v++)
+        if (piecewise(f, v))
+            gpf__step_sides(p, piecewise(f, v), f->base->t, &f->base->frame,
+                            f->base_side + f->first[v], f->margin);
+    return status;
 }
 
 static void release(fast *f)
 {
+    gpf_workspace_free(f->base);
     gpf_workspace_free(f->ws);
     gpf_plan_free(f->plan);
     free(f->first);

@@ -282,7 +282,7 @@ static void what_cannot_be_tested_is_said(void **state)
     gpf_graph_free(g);
 }
 
-/* Every element at a tie: no direction is free of a kink, each is decided for itself or not at all. */
+/* Every element at a tie: no direction is free of a kink, each is decided alone or not at all. */
 static void kinks_everywhere(void **state)
 {
     (void)state;
@@ -301,6 +301,65 @@ static void kinks_everywhere(void **state)
     gpf_check_free(c);
     gpf_point_free(at);
     gpf_graph_free(g);
+}
+
+static gpf_node elu(gpf_graph *g, gpf_node x)
+{
+    return gpf_elu(g, x, 0.7);
+}
+
+static gpf_node clipped(gpf_graph *g, gpf_node x)
+{
+    return gpf_clip(g, x, -0.5, 0.5);
+}
+
+static gpf_node largest(gpf_graph *g, gpf_node x)
+{
+    return gpf_max(g, x, gpf_mul(g, gpf_const(g, -0.4), x));
+}
+
+/* Every element as near to an edge as can be: along the pieces they are on all are covered, with
+ * steps that no kink has made small; a wrong one is found among them. */
+static void kinks_within_every_step(void **state)
+{
+    (void)state;
+    static const gpf_activation act[] = { gpf_relu, elu, clipped, largest, gpf_abs };
+    enum { M = 300 };
+    for (size_t i = 0; i < COUNT(act); i++) {
+        gpf_graph *g = gpf_graph_alloc();
+        const gpf_node x = gpf_param(g, "x", gpf_shape1(M));
+        double weight[M], off[M] = { 0 };
+        dice d = { i };
+        fill(&d, weight, M, 0.5, 1.5);
+        /* a slope on either side of every edge */
+        const gpf_node y = gpf_add(g, act[i](g, x), gpf_mul(g, gpf_const(g, 3), x)),
+                       f = gpf_sum(g, gpf_mul(g, gpf_const_tensor(g, gpf_shape1(M), weight), y),
+                                   -1);
+        gpf_node grads[2];
+        gpf_grad(g, f, &x, 1, grads);
+        off[211] = 1e-3;
+        grads[1] = gpf_add(g, grads[0], gpf_const_tensor(g, gpf_shape1(M), off));
+        gpf_point *at = gpf_point_alloc(g, 0);
+        for (size_t k = 0; k < M; k++)
+            theta(at)[k] = (act[i] == clipped ? 0.5 : 0) + (k % 2 ? 1e-9 : -1e-9);
+        theta(at)[0] = 0.9; /* gives the tensor a scale far above that */
+        for (int wrong = 0; wrong < 2; wrong++) {
+            gpf_check *c = gpf_check_alloc(g, f, &x, &grads[wrong], 1, 0, 1, NULL);
+            const gpf_check_options how = fast_options(4);
+            assert_int_equal(gpf_check_run(c, at, &how, NULL), GSL_SUCCESS);
+            const gpf_block *b = gpf_check_block(c, 0);
+            assert_int_equal(b->covered, M);
+            assert_true(b->error < 1e-4); /* elu curves, the others bend sharply */
+            assert_int_equal(b->verdict, wrong ? GPF_WRONG : GPF_RIGHT);
+            if (wrong)
+                expect_found(c, 0, off, M);
+            else
+                assert_int_equal(gpf_check_n_elements(c), 0);
+            gpf_check_free(c);
+        }
+        gpf_point_free(at);
+        gpf_graph_free(g);
+    }
 }
 
 /* Data and intermediate nodes, a NaN in the analytic gradient, a y of many elements. */
@@ -394,6 +453,7 @@ int main(void)
         cmocka_unit_test(everything_wrong_ends_soon),
         cmocka_unit_test(what_cannot_be_tested_is_said),
         cmocka_unit_test(kinks_everywhere),
+        cmocka_unit_test(kinks_within_every_step),
         cmocka_unit_test(any_node_any_output),
         cmocka_unit_test(runs_are_repeatable),
         cmocka_unit_test(the_caller_can_stop),
