@@ -5,6 +5,16 @@
  * threads. A workspace is the memory of one thread running it. After the workspace exists, an
  * evaluation allocates nothing.
  *
+ * Layout is the plan's affair: inside, samples are the fast axis, so that layers of a few units
+ * fill vectors too; what goes in and out is row-major, samples in rows. Consecutive elementwise ops
+ * run together, strip by strip in the L1 cache; values that only they read are never stored.
+ *
+ * Threads: an evaluation runs on the thread that calls it. Only large matrix products use more, and
+ * those are the CBLAS's own (OPENBLAS_NUM_THREADS, or what it calls its variable): a second pool
+ * beside it would fight for the cores, and all that is elementwise in a step of a large net takes
+ * less time than waking threads up. To use the cores on small nets, run one workspace per thread on
+ * samples of its own. The thread knob of a check is gpf_check_options.threads.
+ *
  * @example plan
  *     gpf_graph *g = gpf_graph_alloc();
  *     gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)), w = gpf_param(g, "w", gpf_shape2(2, 1));

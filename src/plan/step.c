@@ -63,6 +63,12 @@ static void read_run(double *to, const double *from, ptrdiff_t stride, size_t n)
 
 void gpf__walk_read(double *to, const double *from, const gpf__walk *w, size_t at, size_t n)
 {
+    if (at == 0 && w->n <= 2 && n == w->count[0] * w->count[1]) { /* all of a matrix */
+        for (size_t j = 0; j < w->count[1]; j++)
+            read_run(to + j * w->count[0], from + (ptrdiff_t)j * w->stride[1], w->stride[0],
+                     w->count[0]);
+        return;
+    }
     size_t i[GPF_MAX_RANK] = { 0 };
     for (int a = 0; at > 0 && a < w->n; a++) {
         i[a] = at % w->count[a];

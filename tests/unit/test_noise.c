@@ -93,6 +93,34 @@ static void steps_keep_their_values(void **state)
     gpf_graph_free(g);
 }
 
+/* What a workspace computes once and for all is the same after noise went through it. */
+static void constants_stay(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const double table[] = { 0.1, 0.2, 0.3 }, w = 0.7;
+    const gpf_node c = gpf_exp(g, gpf_const_tensor(g, gpf_shape1(3), table)),
+                   x = gpf_param(g, "x", gpf_shape0()),
+                   f = gpf_sum(g, gpf_mul(g, c, x), GPF_ALL_AXES);
+    gpf_point *at = gpf_point_alloc(g, 0);
+    gpf_point_params(at)->data[0] = w;
+    gpf_plan *plan;
+    assert_int_equal(gpf__plan_make(g, &f, 1, 0, NULL, 0, true, &plan), GSL_SUCCESS);
+    assert_int_equal(plan->n_once, 1);
+    gpf_workspace *ws = gpf_workspace_alloc(plan);
+    assert_int_equal(gpf_plan_run(plan, ws, at), GSL_SUCCESS);
+    const double before = gpf_workspace_output(ws, 0)[0];
+    double noise;
+    assert_int_equal(gpf__plan_noise(plan, ws, &noise), GSL_SUCCESS);
+    assert_true(noise > 0);
+    assert_int_equal(gpf_plan_run(plan, ws, at), GSL_SUCCESS);
+    assert_true(gpf_workspace_output(ws, 0)[0] == before);
+    gpf_workspace_free(ws);
+    gpf_plan_free(plan);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -100,6 +128,7 @@ int main(void)
         cmocka_unit_test(inside_a_sum),
         cmocka_unit_test(ties_are_no_noise),
         cmocka_unit_test(steps_keep_their_values),
+        cmocka_unit_test(constants_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

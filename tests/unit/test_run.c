@@ -153,6 +153,51 @@ static void test_long_strips(void **state)
     gpf_graph_free(g);
 }
 
+/* A workspace follows the points it is run at: other params, other data, a leaf taken away. */
+static void test_points_change(void **state)
+{
+    (void)state;
+    enum { N = 30, C = 3 };
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, C)),
+                   Y = gpf_data(g, "Y", gpf_shape2(GPF_N, 1)),
+                   h = gpf_dense(g, "h", X, 4, gpf_tanh), z = gpf_dense(g, "z", h, 1, NULL);
+    const ptrdiff_t start[] = { 0, 1 }, size[] = { GPF_N, 1 };
+    const gpf_node outputs[] = { gpf_mse(g, z, Y, GPF_MEAN), h,
+                                 gpf_mul(g, gpf_slice(g, X, start, size), Y) };
+    gpf_plan *p = gpf_plan_alloc(g, outputs, 3, N);
+    gpf_workspace *ws = gpf_workspace_alloc(p);
+    gpf_point *at[2];
+    double x[2][N * C], y[2][N], expected[1 + 5 * N];
+    dice d = { 9 };
+    for (int i = 0; i < 2; i++) {
+        at[i] = gpf_point_alloc(g, N);
+        fill(&d, theta(at[i]), gpf_graph_n_params(g), -1, 1);
+        fill(&d, x[i], N * C, -1, 1);
+        fill(&d, y[i], N, -1, 1);
+    }
+    for (int round = 0; round < 16; round++) {
+        gpf_point *point = at[round & 1];
+        gpf_point_bind(point, X, x[round >> 1 & 1]);
+        gpf_point_bind(point, Y, y[round >> 2 & 1]);
+        x[0][round] += 0.5; /* the same memory, other values */
+        theta(point)[round] -= 0.5;
+        assert_int_equal(gpf_plan_run(p, ws, point), GSL_SUCCESS);
+        evaluate(g, point, outputs, 3, expected);
+        assert_memory_equal(gpf_workspace_output(ws, 0), expected, sizeof expected);
+        if (round == 7) {
+            gpf_point_bind(point, Y, NULL);
+            assert_int_equal(gpf_plan_run(p, ws, point), GPF_EUNBOUND);
+            assert_null(gpf_workspace_output(ws, 0));
+        }
+    }
+    gpf_point_free(at[0]);
+    gpf_point_free(at[1]);
+    gpf_workspace_free(ws);
+    gpf_plan_free(p);
+    gpf_graph_free(g);
+}
+
 typedef struct job {
     const gpf_plan *plan;
     const gpf_point *at;
@@ -201,9 +246,8 @@ static void test_threads_share_a_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_no_allocation),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_long_strips),
+        cmocka_unit_test(test_no_allocation),        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_long_strips),          cmocka_unit_test(test_points_change),
         cmocka_unit_test(test_threads_share_a_plan),
     };
     gsl_set_error_handler_off();
