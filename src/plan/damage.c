@@ -565,6 +565,7 @@ static void carve_overlay(gpf_overlay *o, const gpf_damage *d, carver *c)
     if (!c->memory)
         return;
     *o = part;
+    memset(o->tile, 0, n_value * sizeof *o->tile);
     gpf__frame_init(&o->frame, p, frame);
     for (int v = 0; v < p->n_value; v++) {
         const place *at = &d->place[v];
@@ -594,7 +595,8 @@ gpf_overlay *gpf_overlay_alloc(const gpf_damage *d)
     carver c = { NULL, 0 };
     carve(&c, sizeof(gpf_overlay));
     carve_overlay(NULL, d, &c);
-    gpf_overlay *o = gpf__aligned_alloc(c.size);
+    /* Not zeroed: of a large overlay many pages are never touched. */
+    gpf_overlay *o = aligned_alloc(64, (c.size + 63) & ~(size_t)63);
     if (!o)
         GSL_ERROR_NULL("no memory for an overlay", GSL_ENOMEM);
     c = (carver){ (char *)o, 0 };
@@ -1028,8 +1030,8 @@ static double shake(gpf_overlay *o, const int *value, size_t apart, size_t n)
     const double y = d->base->t[d->y].data[0];
     double noise = 0;
     for (int run = 0; run < GPF__NOISE_RUNS; run++) {
-        if (run == FEW_RUNS && noise <= 4 * DBL_EPSILON * fabs(y))
-            return 2 * noise;
+        if (run == FEW_RUNS && noise <= 8 * DBL_EPSILON * fabs(y))
+            return fmax(2 * noise, DBL_EPSILON * fabs(y));
         for (size_t k = 0; k < n; k++) {
             const int step = p->value[value[k * apart]].step;
             if (step >= 0)
