@@ -233,12 +233,12 @@ static void dots(const level *on, const gemm *whole)
         }
 }
 
-/* Whether Y' = B' A' is the better way round: Y lies row after row, and its rows are not so short
- * that turning it, and A where that does not lie well, costs less than idle lanes. */
+/* Whether Y' = B' A' is the better way round: Y lies row after row. But where A lies column after
+ * column and Y's rows are short, long vectors gain more than turning Y costs. */
 static bool turned(const level *on, const gemm *g)
 {
-    const size_t enough = g->A.row == 1 ? 2 * on->rows : on->rows / 4;
-    return g->Y.row != 1 && g->Y.col == 1 && (g->n >= g->m || g->n > enough);
+    const bool slim = g->A.row == 1 && g->n <= 2 * on->rows && g->m >= 6 * g->n;
+    return g->Y.row != 1 && g->Y.col == 1 && !slim;
 }
 
 void gpf__gemm(size_t m, size_t n, size_t k, gpf__matrix A, gpf__matrix B, gpf__matrix Y, int add)
