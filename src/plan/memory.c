@@ -166,7 +166,8 @@ static bool read_across(const gpf_plan *p, const gpf__group *g, int v)
 static int heir(const slots *w, const gpf__group *g, int s)
 {
     const gpf_plan *p = w->m->p;
-    if (w->m->keep || !is_map_group(p, g))
+    enum { WORTH_IT = 64 };
+    if (w->m->keep || !is_map_group(p, g) || slot_size(&p->value[p->step[s].value]) < WORTH_IT)
         return -1;
     for (int e = s; e >= g->first; e--)
         for (int i = 0; i < p->step[e].n_in; i++) {

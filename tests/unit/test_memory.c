@@ -36,6 +36,16 @@ static void test_shared_memory_is_right(void **state)
                                     gpf_plan_output_size(plan, i) * sizeof(double));
             }
         }
+        gpf_plan *keep; /* other layouts, so other rounding */
+        assert_int_equal(gpf__plan_make(r.g, few, 4, N, NULL, 0, true, &keep), GSL_SUCCESS);
+        gpf_workspace *keep_ws = gpf_workspace_alloc(keep);
+        assert_int_equal(gpf_plan_run(keep, keep_ws, at), GSL_SUCCESS);
+        for (size_t i = 0; i < 4; i++)
+            for (size_t k = 0; k < gpf_plan_output_size(plan, i); k++)
+                assert_close(gpf_workspace_output(ws, i)[k], gpf_workspace_output(keep_ws, i)[k],
+                             1e-10, 1e-10);
+        gpf_workspace_free(keep_ws);
+        gpf_plan_free(keep);
         gpf_plan *y = gpf_plan_alloc(r.g, &r.y, 1, N);
         saved += (double)gpf_plan_memory(y) / (double)gpf_plan_memory(all);
         gpf_plan_free(y);
