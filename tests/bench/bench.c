@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* make bench: all contenders side by side, in rounds, as medians and ratios, with the targets.
  *
- * A contender is a process (worker.h). A round gives each of them one slice in turn, so that what
- * disturbs the machine disturbs all alike; ratios are taken within rounds. */
-#define _DEFAULT_SOURCE /* wait4, fork, usleep */
+ * A round gives each contender one slice in turn, so that what disturbs the machine disturbs all
+ * alike; ratios are taken within rounds. */
+#define _DEFAULT_SOURCE /* getloadavg */
+#include "contender.h"
 #include "work.h"
 
-#include <fcntl.h>
 #include <jansson.h>
 #include <math.h>
 #include <signal.h>
@@ -14,291 +14,80 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/resource.h>
 #include <sys/utsname.h>
-#include <sys/wait.h>
-#include <time.h>
 #include <unistd.h>
 
-typedef enum who {
-    PRODUCT,
-    PRODUCT_ALL, /* on all processors */
-    HAND,
-    HAND_BLAS,   /* its BLAS on all processors */
-    HAND_OPENMP, /* its loop over units on all processors */
-    HAND_GSL,
-    NAIVE,
-    LINKS,
-    NUMPY,
-    TORCH,
-    FANN,
-    ADOLC,
-    N_WHO,
-    NOBODY = N_WHO
-} who;
-
-enum { ONE = 1, ALL = 0 };
-
-static const struct contender {
-    const char *name, *program, *argument;
-    int omp, blas; /* threads */
-    const char *preload, *package;
-} contenders[N_WHO] = {
-    [PRODUCT] = { "gradproof", "native", "gradproof", ONE, ONE, NULL, NULL },
-    [PRODUCT_ALL] = { "gradproof", "native", "gradproof", ALL, ALL, NULL, NULL },
-    [HAND] = { "C by hand", "native", "hand", ONE, ONE, NULL, NULL },
-    [HAND_BLAS] = { "C by hand", "native", "hand", ONE, ALL, NULL, NULL },
-    [HAND_OPENMP] = { "C by hand", "native", "hand", ALL, ONE, NULL, NULL },
-    [HAND_GSL] = { "C, gslcblas", "native", "hand", ONE, ONE, "libgslcblas.so.0", "libgslcblas0" },
-    [NAIVE] = { "C, naive", "native", "naive", ONE, ONE, NULL, NULL },
-    [LINKS] = { "C node graph", "native", "links", ONE, ONE, NULL, NULL },
-    [NUMPY] = { "NumPy", "peer.py", "numpy", ONE, ONE, NULL, "python3-numpy" },
-    [TORCH] = { "PyTorch", "peer.py", "torch", ONE, ONE, NULL, "python3-torch" },
-    [FANN] = { "FANN", "fann", NULL, ONE, ONE, NULL, "libfann-dev" },
-    [ADOLC] = { "ADOL-C", "adolc", NULL, ONE, ONE, NULL, "libadolc-dev" },
-};
-
 #define BIT(w) (1u << (w))
-#define TRAINS \
+#define MOST \
     (BIT(PRODUCT) | BIT(HAND) | BIT(HAND_GSL) | BIT(NUMPY) | BIT(TORCH) | BIT(FANN) | BIT(ADOLC))
+#define MOST_ALL (MOST | BIT(PRODUCT_ALL) | BIT(HAND_BLAS))
 #define CHECKS (BIT(PRODUCT) | BIT(HAND) | BIT(NAIVE) | BIT(TORCH))
+#define CHAINS (BIT(PRODUCT) | BIT(LINKS) | BIT(ADOLC))
+#define CHECKS_ALL (CHECKS | BIT(PRODUCT_ALL) | BIT(HAND_OPENMP))
 
-/* What a row is to reach: of a time, of the ratio to the limit, of the gain by all processors. */
-typedef enum goal { NO_GOAL, SECONDS, RATIO, GAIN, ALLOCATIONS } goal;
+typedef enum extent { FULL, QUICK, SMOKE } extent; /* each has the rows of those behind it */
 
-typedef struct target {
-    who of;
-    goal what;
-    double limit;
-} target;
-
+/* A line of work, and what gradproof is to reach in it; 0: nothing stated. */
 typedef struct row {
-    const char *group, *label, *work;
+    extent least;
     unsigned contenders;
-    enum { FULL, QUICK, SMOKE } least; /* shortest run that has it */
-    double each;                       /* pieces in one repetition; 0: one */
-    target targets[6];
+    const char *group, *label, *work;
+    double ratio;                /* times the limit's time, at most */
+    double seconds, seconds_all; /* on one thread, on all */
+    double gain;                 /* by all threads, at least */
+    /* Allocations per repetition. A check makes the overlays of its threads; that has nothing to do
+     * with the number of its elements. */
+    double allocations;
 } row;
 
-#define NO_ALLOCATION           \
-    {                           \
-        PRODUCT, ALLOCATIONS, 0 \
+#define TRAIN(least, who, label, net, ratio, gain)                     \
+    {                                                                  \
+        least, who, "train", label, "train " net, ratio, 0, 0, gain, 0 \
     }
-/* A check makes its threads' overlays; their number has nothing to do with its elements'. */
-#define FEW_ALLOCATIONS          \
-    {                            \
-        PRODUCT, ALLOCATIONS, 64 \
+#define CHECK(least, who, label, net, seconds, seconds_all)                        \
+    {                                                                              \
+        least, who, "check", label, "check " net, 2.1, seconds, seconds_all, 0, 64 \
     }
+#define CHAIN_OPS 1000
 
 static const row rows[] = {
-    { "train",
-      "3-2-2-1 ReLU MSE, batch 1",
-      "train 3,2,2,1 1 relu mse",
-      TRAINS,
-      SMOKE,
-      0,
-      { { PRODUCT, RATIO, 2 }, NO_ALLOCATION } },
-    { "train",
-      "3-2-2-1 ReLU MSE, batch 200",
-      "train 3,2,2,1 200 relu mse",
-      TRAINS,
-      SMOKE,
-      0,
-      { { PRODUCT, RATIO, 2 }, NO_ALLOCATION } },
-    { "train",
-      "2-2-1 sigmoid BCE on XOR",
-      "train 2,2,1 4 sigmoid bce",
-      TRAINS,
-      SMOKE,
-      0,
-      { { PRODUCT, RATIO, 2 }, NO_ALLOCATION } },
-    { "train",
-      "10-32-32-3, batch 64",
-      "train 10,32,32,3 64 relu ce",
-      TRAINS,
-      SMOKE,
-      0,
-      { { PRODUCT, RATIO, 1 }, NO_ALLOCATION } },
-    { "train",
-      "64-64-64-10, batch 64",
-      "train 64,64,64,10 64 relu ce",
-      TRAINS,
-      SMOKE,
-      0,
-      { { PRODUCT, RATIO, 1 }, NO_ALLOCATION } },
-    { "train",
-      "64-256-256-10, batch 128",
-      "train 64,256,256,10 128 relu ce",
-      TRAINS | BIT(PRODUCT_ALL) | BIT(HAND_BLAS),
-      SMOKE,
-      0,
-      { { PRODUCT, RATIO, 1.03 }, NO_ALLOCATION } },
-    { "train",
-      "784-1024-1024-10, batch 256",
-      "train 784,1024,1024,10 256 relu ce",
-      (TRAINS | BIT(PRODUCT_ALL) | BIT(HAND_BLAS)) & ~BIT(ADOLC),
-      FULL,
-      0,
-      { { PRODUCT, RATIO, 1.02 }, { PRODUCT_ALL, GAIN, 2.8 }, NO_ALLOCATION } },
-    { "check",
-      "2-2-1 sigmoid BCE on XOR, 9 elements",
-      "check 2,2,1 4 sigmoid bce",
-      CHECKS,
-      SMOKE,
-      0,
-      { { PRODUCT, SECONDS, 10e-6 }, { PRODUCT, RATIO, 2.1 }, FEW_ALLOCATIONS } },
-    { "check",
-      "3-2-2-1 ReLU MSE, 200 rows, 17 elements",
-      "check 3,2,2,1 200 relu mse",
-      CHECKS,
-      SMOKE,
-      0,
-      { { PRODUCT, SECONDS, 60e-6 }, { PRODUCT, RATIO, 2.1 }, FEW_ALLOCATIONS } },
-    { "check",
-      "10-32-32-3, batch 64, 1507 elements",
-      "check 10,32,32,3 64 relu ce",
-      CHECKS | BIT(PRODUCT_ALL) | BIT(HAND_OPENMP),
-      SMOKE,
-      0,
-      { { PRODUCT, SECONDS, 3e-3 },
-        { PRODUCT, RATIO, 2.1 },
-        { PRODUCT_ALL, SECONDS, 1e-3 },
-        { PRODUCT_ALL, RATIO, 2.1 },
-        FEW_ALLOCATIONS } },
-    { "check",
-      "64-64-64-10, batch 64, 8970 elements",
-      "check 64,64,64,10 64 relu ce",
-      (CHECKS | BIT(PRODUCT_ALL) | BIT(HAND_OPENMP)) & ~BIT(TORCH),
-      QUICK,
-      0,
-      { { PRODUCT, SECONDS, 65e-3 },
-        { PRODUCT, RATIO, 2.1 },
-        { PRODUCT_ALL, SECONDS, 18e-3 },
-        { PRODUCT_ALL, RATIO, 2.1 },
-        FEW_ALLOCATIONS } },
-    { "check",
-      "64-256-256-10, batch 128, 85002 elements",
-      "check 64,256,256,10 128 relu ce",
-      BIT(PRODUCT) | BIT(HAND) | BIT(PRODUCT_ALL) | BIT(HAND_OPENMP),
-      FULL,
-      0,
-      { { PRODUCT, SECONDS, 2 },
-        { PRODUCT, RATIO, 2.1 },
-        { PRODUCT_ALL, SECONDS, 0.55 },
-        { PRODUCT_ALL, RATIO, 2.1 },
-        FEW_ALLOCATIONS } },
-    { "chain",
-      "1000 scalar ops forward and backward, per op",
-      "chain 1000 1 none none",
-      BIT(PRODUCT) | BIT(LINKS),
-      SMOKE,
-      1000,
-      { { PRODUCT, SECONDS, 20e-9 }, NO_ALLOCATION } },
+    TRAIN(SMOKE, MOST, "3-2-2-1 ReLU MSE, batch 1", "3,2,2,1 1 relu mse", 2, 0),
+    TRAIN(SMOKE, MOST, "3-2-2-1 ReLU MSE, batch 200", "3,2,2,1 200 relu mse", 2, 0),
+    TRAIN(SMOKE, MOST, "2-2-1 sigmoid BCE on XOR", "2,2,1 4 sigmoid bce", 2, 0),
+    TRAIN(SMOKE, MOST, "10-32-32-3, batch 64", "10,32,32,3 64 relu ce", 1, 0),
+    TRAIN(SMOKE, MOST, "64-64-64-10, batch 64", "64,64,64,10 64 relu ce", 1, 0),
+    TRAIN(SMOKE, MOST_ALL, "64-256-256-10, batch 128", "64,256,256,10 128 relu ce", 1.03, 0),
+    TRAIN(FULL, MOST_ALL & ~BIT(ADOLC), "784-1024-1024-10, batch 256",
+          "784,1024,1024,10 256 relu ce", 1.02, 2.8),
+    CHECK(SMOKE, CHECKS, "2-2-1 sigmoid BCE on XOR, 9 elements", "2,2,1 4 sigmoid bce", 10e-6, 0),
+    CHECK(SMOKE, CHECKS, "3-2-2-1 ReLU MSE, 200 rows, 17 elements", "3,2,2,1 200 relu mse", 60e-6,
+          0),
+    CHECK(SMOKE, CHECKS_ALL, "10-32-32-3, batch 64, 1507 elements", "10,32,32,3 64 relu ce", 3e-3,
+          1e-3),
+    CHECK(QUICK, CHECKS_ALL & ~BIT(TORCH), "64-64-64-10, batch 64, 8970 elements",
+          "64,64,64,10 64 relu ce", 65e-3, 18e-3),
+    CHECK(FULL, CHECKS_ALL & ~BIT(TORCH) & ~BIT(NAIVE), "64-256-256-10, batch 128, 85002 elements",
+          "64,256,256,10 128 relu ce", 2, 0.55),
+    { SMOKE, CHAINS, "chain", "1000 scalar ops, forward and backward, per op",
+      "chain 1000 1 none none", 0, 20e-9, 0, 0, 0 },
 };
 
 enum { MAX_ROUNDS = 64 };
 
 static struct settings {
-    int json, quick, smoke, rounds;
+    extent run;
+    int table, rounds;
+    const char *json;
     double slice;
-    const char *source, *python, *command, *command_gsl, *model;
-} set = { .rounds = 9, .slice = 0.1 };
+} set = { .table = 1, .rounds = 9, .slice = 0.1 };
 
 static int disagreements, met, missed;
 static json_t *report;
 
-/* Workers */
-
-static struct worker {
-    pid_t pid;
-    FILE *in, *out;
-    int gone;
-} workers[N_WHO];
-
-static void set_threads(const char *name, long threads)
+static const char *setting(const char *name, const char *otherwise)
 {
-    char text[16];
-    snprintf(text, sizeof text, "%ld", threads == ALL ? sysconf(_SC_NPROCESSORS_ONLN) : threads);
-    setenv(name, text, 1);
-}
-
-/* In the child: becomes the contender. */
-static void become(const struct contender *c)
-{
-    char path[4096];
-    const char *dot = strrchr(c->program, '.');
-    set_threads("OMP_NUM_THREADS", c->omp);
-    set_threads("OPENBLAS_NUM_THREADS", c->blas);
-    if (c->preload)
-        setenv("LD_PRELOAD", c->preload, 1);
-    if (dot) {
-        snprintf(path, sizeof path, "%s/tests/bench/%s", set.source, c->program);
-        execl(set.python, set.python, path, c->argument, (char *)NULL);
-    } else {
-        snprintf(path, sizeof path, "tests/bench/%s", c->program);
-        execl(path, path, c->argument, (char *)NULL);
-    }
-    _exit(127);
-}
-
-static void start(struct worker *w, const struct contender *c)
-{
-    int to[2], from[2];
-    fflush(NULL);
-    if (pipe(to) || pipe(from) || (w->pid = fork()) < 0) {
-        perror("bench");
-        exit(2);
-    }
-    if (!w->pid) {
-        dup2(to[0], 0);
-        dup2(from[1], 1);
-        for (int fd = 3; fd < 256; fd++) /* ends of other workers' pipes */
-            close(fd);
-        become(c);
-    }
-    close(to[0]);
-    close(from[1]);
-    w->in = fdopen(to[1], "w");
-    w->out = fdopen(from[0], "r");
-}
-
-static void stop(struct worker *w)
-{
-    if (!w->pid)
-        return;
-    fclose(w->in);
-    fclose(w->out);
-    waitpid(w->pid, NULL, 0);
-    w->pid = 0;
-}
-
-/* Sends one line; 1 and what follows "ok" in `answer`, or 0. */
-static int ask(struct worker *w, const struct contender *c, char *answer, size_t size,
-               const char *format, ...) __attribute__((format(printf, 5, 6)));
-
-static int ask(struct worker *w, const struct contender *c, char *answer, size_t size,
-               const char *format, ...)
-{
-    va_list args;
-    if (!w->pid && !w->gone)
-        start(w, c);
-    if (w->gone)
-        return 0;
-    va_start(args, format);
-    vfprintf(w->in, format, args);
-    va_end(args);
-    fputc('\n', w->in);
-    fflush(w->in);
-    if (!fgets(answer, (int)size, w->out)) {
-        stop(w);
-        w->gone = 1;
-        return 0;
-    }
-    answer[strcspn(answer, "\n")] = 0;
-    if (strncmp(answer, "ok ", 3))
-        return 0;
-    memmove(answer, answer + 3, strlen(answer + 3) + 1);
-    return 1;
+    const char *s = getenv(name);
+    return s && *s ? s : otherwise;
 }
 
 /* Measuring */
@@ -310,29 +99,13 @@ typedef struct entry {
     int n;
 } entry;
 
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-/* Threads that spin for a while after their work must not do so in the next one's slice. */
-static void settle(who w)
-{
-    if (contenders[w].omp == ALL || contenders[w].blas == ALL)
-        usleep(60000);
-}
-
 static void slice(entry *e)
 {
     char answer[256];
     long kb;
-    if (ask(&workers[e->of], &contenders[e->of], answer, sizeof answer, "time %g %s", set.slice,
-            e->work) &&
+    if (contender_ask(e->of, answer, sizeof answer, "time %g %s", set.slice, e->work) &&
         sscanf(answer, "%lf %lf %ld", &e->t[e->n], &e->allocations, &kb) == 3)
-        e->n++;
-    settle(e->of);
+        e->t[e->n++] /= strncmp(e->work, "chain", 5) ? 1 : CHAIN_OPS;
 }
 
 /* What takes seconds is repeated less often. */
@@ -401,34 +174,53 @@ static const char *time_text(double s, char *buf, size_t size)
     return buf;
 }
 
+/* Text of the table, where there is one. */
+static void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+static void say(const char *format, ...)
+{
+    va_list args;
+    va_start(args, format);
+    if (set.table)
+        vprintf(format, args);
+    va_end(args);
+}
+
 static void judge(json_t *to, const char *text, double value, double limit, int at_least)
 {
     const int ok = at_least ? value >= limit : value <= limit;
     if (isnan(value))
         return;
     *(ok ? &met : &missed) += 1;
-    if (!set.json)
-        printf("  %s %s", text, ok ? "ok" : "MISSED");
+    say("  %s %s", text, ok ? "ok" : "MISSED");
     json_array_append_new(to, json_pack("{s:s, s:f, s:f, s:b}", "target", text, "value", value,
                                         "limit", limit, "met", ok));
 }
 
-static void judge_target(json_t *to, const target *t, const entry *e, const entry *base,
-                         const entry *one, double each)
+/* e: gradproof on some number of threads; base: the limit; one: gradproof on one. */
+static void judge_entry(json_t *to, const row *r, const entry *e, const entry *base,
+                        const entry *one)
 {
+    const int all = e != one;
+    const double seconds = all ? r->seconds_all : r->seconds;
     char text[64], limit[32];
-    if (t->what == SECONDS) {
-        snprintf(text, sizeof text, "<= %s", time_text(t->limit, limit, sizeof limit));
-        judge(to, text, median(e) / each, t->limit, 0);
-    } else if (t->what == RATIO && base) {
-        snprintf(text, sizeof text, "<= x%g", t->limit);
-        judge(to, text, ratio(e, base), t->limit, 0);
-    } else if (t->what == GAIN && one) {
-        snprintf(text, sizeof text, "gain %.2f >= %g", ratio(one, e), t->limit);
-        judge(to, text, ratio(one, e), t->limit, 1);
-    } else if (t->what == ALLOCATIONS) {
-        snprintf(text, sizeof text, "%.3g allocations <= %g", e->allocations, t->limit);
-        judge(to, text, e->allocations, t->limit, 0);
+    if (!e->n)
+        return;
+    if (seconds > 0) {
+        snprintf(text, sizeof text, "<= %s", time_text(seconds, limit, sizeof limit));
+        judge(to, text, median(e), seconds, 0);
+    }
+    if (r->ratio > 0 && (!all || seconds > 0)) {
+        snprintf(text, sizeof text, "<= x%g", r->ratio);
+        judge(to, text, ratio(e, base), r->ratio, 0);
+    }
+    if (all && r->gain > 0) {
+        snprintf(text, sizeof text, "gain %.2f >= %g", ratio(one, e), r->gain);
+        judge(to, text, ratio(one, e), r->gain, 1);
+    }
+    if (!all) {
+        snprintf(text, sizeof text, "%.3g allocations <= %g", e->allocations, r->allocations);
+        judge(to, text, e->allocations, r->allocations, 0);
     }
 }
 
@@ -436,40 +228,29 @@ static json_t *new_row(const char *group, const char *label)
 {
     json_t *r = json_pack("{s:s, s:s, s:[]}", "group", group, "label", label, "results");
     json_array_append_new(json_object_get(report, "rows"), r);
-    if (!set.json)
-        printf("\n%s %s\n", group, label);
+    say("\n%s %s\n", group, label);
     return r;
 }
 
 /* One line of the table, without its end: targets may follow. Returns where they belong. */
-static json_t *line(json_t *r, const char *name, int threads, const entry *e, double each,
-                    const entry *base)
+static json_t *line(json_t *r, const char *name, int threads, const entry *e, const entry *base)
 {
     char mid[32], low[32], rel[32] = "";
-    json_t *targets = json_array(), *rounds = json_array();
-    const double m = median(e) / each, least = quantile(e->t, e->n, 0) / each,
-                 x = base ? ratio(e, base) : NAN;
+    const double m = median(e), least = quantile(e->t, e->n, 0), x = base ? ratio(e, base) : NAN;
     if (!isnan(x))
         snprintf(rel, sizeof rel, x < 9.995 ? "x%.2f" : "x%.0f", x);
-    if (!set.json)
-        printf("  %-16s %3d %10s %10s %8s", name, threads, time_text(m, mid, sizeof mid),
-               time_text(least, low, sizeof low), rel);
+    say("  %-18s %3d %10s %10s %8s", name, threads, time_text(m, mid, sizeof mid),
+        time_text(least, low, sizeof low), rel);
+    json_t *targets = json_array(), *rounds = json_array();
     for (int i = 0; i < e->n; i++)
-        json_array_append_new(rounds, json_real(e->t[i] / each));
-    json_array_append_new(
-        json_object_get(r, "results"),
-        e->n ? json_pack("{s:s, s:i, s:f, s:f, s:o*, s:o, s:o}", "contender", name, "threads",
-                         threads, "median", m, "min", least, "ratio",
-                         isnan(x) ? NULL : json_real(x), "rounds", rounds, "targets", targets)
-             : json_pack("{s:s, s:i, s:n}", "contender", name, "threads", threads, "median"));
+        json_array_append_new(rounds, json_real(e->t[i]));
+    /* json_real(NaN) is NULL, which leaves the member out. */
+    json_array_append_new(json_object_get(r, "results"),
+                          json_pack("{s:s, s:i, s:o*, s:o*, s:o*, s:o, s:o}", "contender", name,
+                                    "threads", threads, "median", json_real(m), "min",
+                                    json_real(least), "ratio", json_real(x), "rounds", rounds,
+                                    "targets", targets));
     return targets;
-}
-
-static int threads_of(who w)
-{
-    return contenders[w].omp == ALL || contenders[w].blas == ALL
-               ? (int)sysconf(_SC_NPROCESSORS_ONLN)
-               : 1;
 }
 
 /* Agreement: a program that computes something else is not worth timing. */
@@ -481,10 +262,8 @@ typedef struct values {
 static int values_of(who w, const char *job, values *v)
 {
     char answer[256];
-    const int ok = ask(&workers[w], &contenders[w], answer, sizeof answer, "values %s", job) &&
-                   sscanf(answer, "%lf %lf %lf", &v->loss, &v->projection, &v->last) == 3;
-    settle(w);
-    return ok;
+    return contender_ask(w, answer, sizeof answer, "values %s", job) &&
+           sscanf(answer, "%lf %lf %lf", &v->loss, &v->projection, &v->last) == 3;
 }
 
 static int near(double a, double b, double rel)
@@ -492,80 +271,77 @@ static int near(double a, double b, double rel)
     return fabs(a - b) <= rel * fmax(fabs(a), fabs(b));
 }
 
-/* Rounding apart, loss and gradient are the same numbers; a numeric gradient is so to its error,
- * relative to a projection that may be small by chance. */
+/* The same numbers up to rounding, which grows where a sum cancels; a numeric gradient up to its
+ * error. */
 static int agrees(const values *a, const values *b, int check)
 {
     return near(a->loss, b->loss, 1e-12) && near(a->last, b->last, 1e-12) &&
            near(a->projection, b->projection, check ? 1e-5 : 1e-11);
 }
 
-static who base_of(unsigned mask, who w)
+/* The limit for w: with as many threads, where there is one. */
+static who limit_of(unsigned contenders, who w)
 {
-    if (w == PRODUCT_ALL && mask & BIT(HAND_OPENMP))
+    if (w == PRODUCT_ALL && contenders & BIT(HAND_OPENMP))
         return HAND_OPENMP;
-    if (w == PRODUCT_ALL && mask & BIT(HAND_BLAS))
+    if (w == PRODUCT_ALL && contenders & BIT(HAND_BLAS))
         return HAND_BLAS;
-    return mask & BIT(LINKS) ? LINKS : HAND;
+    return contenders & BIT(LINKS) ? LINKS : HAND;
 }
 
 /* Asks everybody for values; says who has the limit's, and counts who has not. */
 static void compare(const row *r)
 {
-    const int check = !strncmp(r->work, "check", 5);
+    const who base = limit_of(r->contenders, PRODUCT);
     values limit, v;
     const char *separator = "";
-    if (!values_of(base_of(r->contenders, PRODUCT), r->work, &limit)) {
+    if (!values_of(base, r->work, &limit)) {
+        fprintf(stderr, "# %s: no answer from %s\n", r->work, contender_name(base));
         disagreements++;
         return;
     }
-    if (!set.json && !set.smoke)
-        printf("  same loss and gradient as C: ");
-    for (int w = 0; w < N_WHO; w++) {
-        if (!(r->contenders & BIT(w)) || w == (int)base_of(r->contenders, PRODUCT) ||
-            threads_of(w) > 1 || !values_of(w, r->work, &v))
+    say("  same loss and gradient as %s: ", contender_name(base));
+    for (who w = 0; w < N_WHO; w++) {
+        if (!(r->contenders & BIT(w)) || w == base)
             continue;
-        const int same = agrees(&v, &limit, check);
+        v = (values){ NAN, NAN, NAN };
+        if (!values_of(w, r->work, &v) && contender_package(w))
+            continue; /* a peer may be missing or know no such job, we may not */
+        const int same = agrees(&v, &limit, !strcmp(r->group, "check"));
         disagreements += !same;
-        if (!set.json && !set.smoke)
-            printf("%s%s%s", separator, contenders[w].name, same ? "" : " (NO)");
+        say("%s%s%s", separator, contender_name(w), same ? "" : " (NO)");
+        separator = ", ";
         if (!same)
             fprintf(stderr,
-                    "# %s, %s: loss %.17g, gradient %.17g, at last %.17g; C: %.17g %.17g %.17g\n",
-                    r->work, contenders[w].name, v.loss, v.projection, v.last, limit.loss,
-                    limit.projection, limit.last);
-        separator = ", ";
+                    "# %s, %s: loss %.17g, gradient %.17g, at last %.17g; %s: %.17g %.17g %.17g\n",
+                    r->work, contender_name(w), v.loss, v.projection, v.last, contender_name(base),
+                    limit.loss, limit.projection, limit.last);
     }
-    if (!set.json && !set.smoke)
-        putchar('\n');
+    say("\n");
 }
 
 static void run_row(const row *r)
 {
     static entry e[N_WHO];
-    entry *of[N_WHO + 1] = { NULL };
-    const double each = r->each > 0 ? r->each : 1;
+    entry *of[N_WHO] = { NULL };
     int n = 0;
     json_t *out = new_row(r->group, r->label);
     compare(r);
-    for (int w = 0; w < N_WHO; w++)
+    for (who w = 0; w < N_WHO; w++)
         if (r->contenders & BIT(w)) {
             of[w] = &e[n];
-            e[n++] = (entry){ .of = (who)w, .work = r->work };
+            e[n++] = (entry){ .of = w, .work = r->work };
         }
     measure(e, n);
     for (int i = 0; i < n; i++) {
-        entry *base = of[base_of(r->contenders, e[i].of)];
-        json_t *targets =
-            line(out, contenders[e[i].of].name, threads_of(e[i].of), &e[i], each, base);
-        for (const target *t = r->targets; t->what != NO_GOAL; t++)
-            if (t->of == e[i].of)
-                judge_target(targets, t, &e[i], base, of[PRODUCT], each);
-        if (!set.json)
-            putchar('\n');
+        const who w = e[i].of;
+        const entry *limit = of[limit_of(r->contenders, w)];
+        json_t *targets = line(out, contender_name(w), contender_threads(w), &e[i], limit);
+        if (w == PRODUCT || w == PRODUCT_ALL)
+            judge_entry(targets, r, &e[i], limit, of[PRODUCT]);
+        say("\n");
     }
-    if (!set.json)
-        fflush(stdout);
+    fflush(stdout);
 }
 
 /* (forward + backward) / forward against the ratio of their multiply-adds: every layer's product
@@ -584,102 +360,76 @@ static void run_passes(const char *label, const char *gradient, const char *loss
     json_t *out = new_row("passes", label);
     measure(e, 4);
     for (int i = 0; i < 4; i++) {
-        json_t *targets = line(out, contenders[e[i].of].name, 1, &e[i], 1, &e[i | 1]);
+        snprintf(text, sizeof text, "%s, %s", contender_name(e[i].of), i % 2 ? "forward" : "both");
+        json_t *targets = line(out, text, 1, &e[i], &e[i | 1]);
         if (!i) {
             snprintf(text, sizeof text, "<= x%.2f", limit);
             judge(targets, text, ratio(&e[0], &e[1]), limit, 0);
         }
-        if (!set.json)
-            putchar('\n');
+        say("\n");
     }
 }
 
-/* Peak memory of processes that do nothing else. */
+/* Peak memory: of processes that have done nothing else. */
 static void run_memory(void)
 {
-    static const target limits[] = { { PRODUCT, NO_GOAL, 65 }, { HAND, NO_GOAL, INFINITY } };
+    static const who of[] = { PRODUCT, HAND };
     json_t *out = new_row("memory", "of the 784-1024-1024-10 training step");
     for (int i = 0; i < 2; i++) {
-        struct worker fresh = { 0 };
-        const struct contender *c = &contenders[limits[i].of];
-        char answer[256], text[64];
+        char answer[256];
         double t, each;
-        long kb;
-        json_t *targets = json_array();
-        if (!ask(&fresh, c, answer, sizeof answer,
-                 "time 0.001 train 784,1024,1024,10 256 relu ce") ||
-            sscanf(answer, "%lf %lf %ld", &t, &each, &kb) != 3)
-            kb = 0;
-        stop(&fresh);
+        long kb = 0;
+        contender_stop(of[i]);
+        contender_ask(of[i], answer, sizeof answer,
+                      "time 0.001 train 784,1024,1024,10 256 relu ce");
+        sscanf(answer, "%lf %lf %ld", &t, &each, &kb);
         const double mb = (double)kb * 1024e-6;
-        if (!set.json)
-            printf("  %-16s %3d %7.1f MB", c->name, 1, mb);
-        if (isfinite(limits[i].limit)) {
-            snprintf(text, sizeof text, "<= %g MB", limits[i].limit);
-            judge(targets, text, mb, limits[i].limit, 0);
-        }
-        json_array_append_new(
-            json_object_get(out, "results"),
-            json_pack("{s:s, s:f, s:o}", "contender", c->name, "MB", mb, "targets", targets));
-        if (!set.json)
-            putchar('\n');
+        json_t *targets = json_array();
+        say("  %-18s %3d %7.1f MB", contender_name(of[i]), 1, mb);
+        if (of[i] == PRODUCT)
+            judge(targets, "<= 65 MB", mb, 65, 0);
+        say("\n");
+        json_array_append_new(json_object_get(out, "results"),
+                              json_pack("{s:s, s:f, s:o}", "contender", contender_name(of[i]), "MB",
+                                        mb, "targets", targets));
     }
 }
 
-/* Start of a process to its exit. */
-
-/* /bin/true, or the command's check of a model if `command` is given. */
-static double run_process(const char *command, double *mib)
-{
-    const char *program = command ? command : "/bin/true";
-    struct rusage use;
-    int status;
-    fflush(NULL);
-    const double start = now();
-    const pid_t pid = fork();
-    if (!pid) {
-        dup2(open("/dev/null", O_WRONLY), 1);
-        if (command)
-            execl(program, "gradproof", "check", set.model, (char *)NULL);
-        else
-            execl(program, program, (char *)NULL);
-        _exit(127);
-    }
-    if (pid < 0 || wait4(pid, &status, 0, &use) < 0 || !WIFEXITED(status) || WEXITSTATUS(status))
-        return NAN;
-    *mib = (double)use.ru_maxrss / 1024;
-    return now() - start;
-}
-
+/* The command from its start to its exit, with the CBLAS it was configured with and with gslcblas,
+ * on the model of the first example. */
 static void run_start(void)
 {
     static const struct {
-        const char *name;
-        double seconds, mb;
-    } limits[] = { { "/bin/true", 0, 0 },
-                   { "gradproof", 6e-3, 15 },
-                   { "with gslcblas", 4e-3, 15 } };
-    const char *commands[] = { NULL, set.command, set.command_gsl };
+        const char *name, *command;
+        double seconds;
+    } programs[] = { { "/bin/true", NULL, 0 },
+                     { "gradproof", "BENCH_COMMAND", 6e-3 },
+                     { "with gslcblas", "BENCH_COMMAND_GSLCBLAS", 4e-3 } };
     static entry e[3];
-    double mib[3] = { 0 };
-    json_t *out = new_row("start", "gradproof check xor.gpf, start to exit");
+    char model[4096];
+    double mb[3] = { 0 };
+    snprintf(model, sizeof model, "%s/examples/xor.gpf", setting("top_src", ".."));
+    json_t *out = new_row("start", "of gradproof check examples/xor.gpf, to its exit");
     for (int round = 0; round < 5 * set.rounds && round < MAX_ROUNDS; round++)
         for (int i = 0; i < 3; i++) {
-            const double t = i && !commands[i] ? NAN : run_process(commands[i], &mib[i]);
+            const char *command = i ? setting(programs[i].command, NULL) : programs[i].name;
+            const char *const argv[] = { command, i ? "check" : NULL, model, NULL };
+            const double t = command ? contender_process(argv, &mb[i]) : NAN;
             if (!isnan(t))
                 e[i].t[e[i].n++] = t;
         }
     for (int i = 0; i < 3; i++) {
         char text[64], limit[32];
-        json_t *targets = line(out, limits[i].name, threads_of(PRODUCT_ALL), &e[i], 1, &e[0]);
-        if (limits[i].mb > 0 && e[i].n) {
-            snprintf(text, sizeof text, "<= %s", time_text(limits[i].seconds, limit, sizeof limit));
-            judge(targets, text, median(&e[i]), limits[i].seconds, 0);
-            snprintf(text, sizeof text, "%.1f MB <= %g", mib[i] * 1.048576, limits[i].mb);
-            judge(targets, text, mib[i] * 1.048576, limits[i].mb, 0);
+        json_t *targets =
+            line(out, programs[i].name, i ? contender_threads(PRODUCT_ALL) : 1, &e[i], &e[0]);
+        if (i && e[i].n) {
+            snprintf(text, sizeof text, "<= %s",
+                     time_text(programs[i].seconds, limit, sizeof limit));
+            judge(targets, text, median(&e[i]), programs[i].seconds, 0);
+            snprintf(text, sizeof text, "%.1f MB <= 15", mb[i]);
+            judge(targets, text, mb[i], 15, 0);
         }
-        if (!set.json)
-            putchar('\n');
+        say("\n");
     }
 }
 
@@ -687,36 +437,41 @@ static void run_start(void)
 
 static void machine(void)
 {
-    char text[1024], model[200] = "unknown CPU";
+    static const who programs[] = { PRODUCT, HAND_GSL, NUMPY, TORCH, FANN, ADOLC };
+    char text[1024], cpu[200] = "unknown CPU";
     FILE *f = fopen("/proc/cpuinfo", "r");
     while (f && fgets(text, sizeof text, f))
-        if (sscanf(text, "model name : %199[^\n]", model) == 1)
+        if (sscanf(text, "model name : %199[^\n]", cpu) == 1)
             break;
     if (f)
         fclose(f);
-    const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-    json_object_set_new(report, "machine", json_string(model));
-    json_object_set_new(report, "processors", json_integer(cpus));
     struct utsname os;
+    double load = NAN;
     uname(&os);
-    json_object_set_new(report, "kernel", json_string(os.release));
+    getloadavg(&load, 1);
     json_t *versions = json_object();
+    json_object_set_new(report, "machine",
+                        json_pack("{s:s, s:i, s:s, s:f}", "cpu", cpu, "processors",
+                                  contender_threads(PRODUCT_ALL), "kernel", os.release, "load",
+                                  load));
     json_object_set_new(report, "versions", versions);
-    if (!set.json)
-        printf("%s, %ld processors, %s %s\n", model, cpus, os.sysname, os.release);
-    static const who programs[] = { PRODUCT, HAND_GSL, NUMPY, TORCH, FANN, ADOLC };
+    say("%s, %d processors, %s %s, load %.1f\n", cpu, contender_threads(PRODUCT_ALL), os.sysname,
+        os.release, load);
     for (size_t i = 0; i < sizeof programs / sizeof *programs; i++) {
-        const struct contender *c = &contenders[programs[i]];
-        const int here = ask(&workers[programs[i]], c, text, sizeof text, "version");
-        json_object_set_new(versions, c->name, here ? json_string(text) : json_null());
-        if (!set.json && here)
-            printf("%-12s %s\n", c->name, text);
-        else if (!set.json)
-            printf("%-12s not here: apt-get install %s\n", c->name, c->package);
+        const char *name = contender_name(programs[i]);
+        const int here = contender_ask(programs[i], text, sizeof text, "version");
+        json_object_set_new(versions, name, here ? json_string(text) : json_null());
+        if (!here && !contender_package(programs[i])) {
+            fputs("bench: no tests/bench/native that runs: start it by make bench\n", stderr);
+            exit(2);
+        }
+        if (here)
+            say("%-12s %s\n", name, text);
+        else
+            say("%-12s - (apt-get install %s)\n", name, contender_package(programs[i]));
     }
-    if (!set.json)
-        printf("\n  %-16s %3s %10s %10s %8s  %s\n", "contender", "thr", "median", "minimum",
-               "ratio to C", "targets");
+    say("\n  %-18s %3s %10s %10s %8s  %s\n", "contender", "thr", "median", "minimum", "ratio",
+        "targets");
 }
 
 /* Do the limit and gradproof compute the same? TAP, nothing timed. */
@@ -734,11 +489,14 @@ static int smoke(void)
         printf("%sok %d - %s %s\n", disagreements ? "not " : "", ++tests, r.group, r.label);
     }
     printf("1..%d\n", tests);
+    for (who w = 0; w < N_WHO; w++)
+        contender_stop(w);
     return failed > 0;
 }
 
-static const char usage[] = "Usage: bench [--json] [--quick] [--smoke] [--rounds N] [GROUP]...\n"
-                            "Groups: train check chain passes memory start; default: all.\n";
+static const char usage[] =
+    "Usage: bench [--json FILE] [--quick] [--smoke] [--rounds N] [GROUP]...\n"
+    "Groups: train check chain passes memory start; default: all.\n";
 
 static int wanted(char **groups, int n, const char *group)
 {
@@ -748,22 +506,16 @@ static int wanted(char **groups, int n, const char *group)
     return !n;
 }
 
-static const char *setting(const char *name, const char *otherwise)
-{
-    const char *s = getenv(name);
-    return s && *s ? s : otherwise;
-}
-
 int main(int argc, char **argv)
 {
     int i = 1;
     for (; i < argc && argv[i][0] == '-'; i++)
-        if (!strcmp(argv[i], "--json"))
-            set.json = 1;
+        if (!strcmp(argv[i], "--json") && i + 1 < argc)
+            set.json = argv[++i];
         else if (!strcmp(argv[i], "--quick"))
-            set.quick = 1, set.rounds = 3, set.slice = 0.02;
+            set.run = QUICK, set.rounds = 3, set.slice = 0.02;
         else if (!strcmp(argv[i], "--smoke"))
-            set.smoke = 1;
+            set.run = SMOKE, set.table = 0;
         else if (!strcmp(argv[i], "--rounds") && i + 1 < argc && atoi(argv[i + 1]) > 0)
             set.rounds = atoi(argv[++i]) < MAX_ROUNDS ? atoi(argv[i]) : MAX_ROUNDS;
         else
@@ -771,43 +523,29 @@ int main(int argc, char **argv)
     char **const groups = argv + i;
     const int n = argc - i;
     signal(SIGPIPE, SIG_IGN); /* a contender that is not here */
-    set.source = setting("top_src", "..");
-    set.python = setting("PYTHON", "/usr/bin/python3");
-    set.command = setting("BENCH_COMMAND", NULL);
-    set.command_gsl = setting("BENCH_COMMAND_GSLCBLAS", NULL);
-    char model[4096];
-    snprintf(model, sizeof model, "%s/examples/xor.gpf", set.source);
-    set.model = model;
+    contender_setup(setting("top_src", ".."), setting("PYTHON", "/usr/bin/python3"));
+    if (set.run == SMOKE)
+        return smoke();
     report = json_pack("{s:s, s:[]}", "schema", "gradproof-bench/1", "rows");
-    if (set.smoke) {
-        const int status = smoke();
-        json_decref(report);
-        for (int w = 0; w < N_WHO; w++)
-            stop(&workers[w]);
-        return status;
-    }
     machine();
     if (wanted(groups, n, "start"))
         run_start();
     for (size_t k = 0; k < sizeof rows / sizeof *rows; k++)
-        if (wanted(groups, n, rows[k].group) && (!set.quick || rows[k].least >= QUICK))
+        if (wanted(groups, n, rows[k].group) && rows[k].least >= set.run)
             run_row(&rows[k]);
     if (wanted(groups, n, "passes"))
-        run_passes("64-256-256-10, (forward + backward) / forward",
+        run_passes("64-256-256-10, forward and backward / forward",
                    "gradient 64,256,256,10 128 relu ce", "loss 64,256,256,10 128 relu ce");
-    if (wanted(groups, n, "passes") && !set.quick)
-        run_passes("784-1024-1024-10, (forward + backward) / forward",
+    if (wanted(groups, n, "passes") && set.run == FULL)
+        run_passes("784-1024-1024-10, forward and backward / forward",
                    "gradient 784,1024,1024,10 256 relu ce", "loss 784,1024,1024,10 256 relu ce");
     if (wanted(groups, n, "memory"))
         run_memory();
-    for (int w = 0; w < N_WHO; w++)
-        stop(&workers[w]);
-    if (set.json) {
-        json_dumpf(report, stdout, JSON_INDENT(1) | JSON_REAL_PRECISION(6));
-        putchar('\n');
-    } else
-        printf("\n%d targets met, %d missed; %d results disagree with C\n", met, missed,
-               disagreements);
+    if (set.json && json_dump_file(report, set.json, JSON_INDENT(1) | JSON_REAL_PRECISION(6)))
+        return perror(set.json), 2;
+    say("\n%d targets met, %d missed; %d results disagree with C\n", met, missed, disagreements);
     json_decref(report);
+    for (who w = 0; w < N_WHO; w++)
+        contender_stop(w);
     return disagreements > 0;
 }
