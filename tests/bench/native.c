@@ -369,8 +369,9 @@ static void links_values(void *job, double *three)
 int main(int argc, char **argv)
 {
     char cblas[256], version[512];
-    snprintf(version, sizeof version, "%s, GSL %s, CBLAS %s, compiler %s", gpf_version(),
-             gsl_version, gpf_cblas_provider(cblas, sizeof cblas), __VERSION__);
+    snprintf(version, sizeof version, "%s, kernels for %s, GSL %s, CBLAS %s, compiler %s",
+             gpf_version(), gpf_cpu(), gsl_version, gpf_cblas_provider(cblas, sizeof cblas),
+             __VERSION__);
     const contender all[] = {
         { "gradproof", version, product_open, product_reset, product_run, product_values,
           allocations },
