@@ -232,6 +232,14 @@ static json_t *new_row(const char *group, const char *label)
     return r;
 }
 
+/* Every row has fresh processes: what one has left in memory is not another's. */
+static void end_row(void)
+{
+    for (who w = 0; w < N_WHO; w++)
+        contender_stop(w);
+    fflush(stdout);
+}
+
 /* One line of the table, without its end: targets may follow. Returns where they belong. */
 static json_t *line(json_t *r, const char *name, int threads, const entry *e, const entry *base)
 {
@@ -341,7 +349,7 @@ static void run_row(const row *r)
             judge_entry(targets, r, &e[i], limit, of[PRODUCT]);
         say("\n");
     }
-    fflush(stdout);
+    end_row();
 }
 
 /* (forward + backward) / forward against the ratio of their multiply-adds: every layer's product
@@ -368,9 +376,10 @@ static void run_passes(const char *label, const char *gradient, const char *loss
         }
         say("\n");
     }
+    end_row();
 }
 
-/* Peak memory: of processes that have done nothing else. */
+/* Peak memory of the processes. */
 static void run_memory(void)
 {
     static const who of[] = { PRODUCT, HAND };
@@ -379,7 +388,6 @@ static void run_memory(void)
         char answer[256];
         double t, each;
         long kb = 0;
-        contender_stop(of[i]);
         contender_ask(of[i], answer, sizeof answer,
                       "time 0.001 train 784,1024,1024,10 256 relu ce");
         sscanf(answer, "%lf %lf %ld", &t, &each, &kb);
@@ -393,6 +401,7 @@ static void run_memory(void)
                               json_pack("{s:s, s:f, s:o}", "contender", contender_name(of[i]), "MB",
                                         mb, "targets", targets));
     }
+    end_row();
 }
 
 /* The command from its start to its exit, with the CBLAS it was configured with and with gslcblas,
@@ -470,6 +479,7 @@ static void machine(void)
         else
             say("%-12s - (apt-get install %s)\n", name, contender_package(programs[i]));
     }
+    end_row();
     say("\n  %-18s %3s %10s %10s %8s  %s\n", "contender", "thr", "median", "minimum", "ratio",
         "targets");
 }
@@ -488,9 +498,8 @@ static int smoke(void)
         failed += disagreements > 0;
         printf("%sok %d - %s %s\n", disagreements ? "not " : "", ++tests, r.group, r.label);
     }
+    end_row();
     printf("1..%d\n", tests);
-    for (who w = 0; w < N_WHO; w++)
-        contender_stop(w);
     return failed > 0;
 }
 
@@ -545,7 +554,5 @@ int main(int argc, char **argv)
         return perror(set.json), 2;
     say("\n%d targets met, %d missed; %d results disagree with C\n", met, missed, disagreements);
     json_decref(report);
-    for (who w = 0; w < N_WHO; w++)
-        contender_stop(w);
     return disagreements > 0;
 }

@@ -165,11 +165,12 @@ class Job:
     def slice(self, seconds):
         """As worker.c does it."""
         self.of.reset()
-        while (t := self.chunk()) < seconds / 10:
+        while (t := self.chunk()) < 0.5e-3:
             self.times *= 2
-        if t < seconds:
-            t = sorted(self.chunk() for _ in range(5))[2]
-        return t / self.times
+        times = [t]
+        while len(times) < 256 and sum(times) < seconds:
+            times.append(self.chunk())
+        return sorted(times)[len(times) // 2] / self.times
 
 
 def main(contender):

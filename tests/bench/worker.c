@@ -59,20 +59,20 @@ static int rising(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* The median of five chunks of a fifth of `seconds` each, after shorter ones that warm up; what
- * takes all of `seconds` at once is its own slice. */
+/* The median of the chunks that fit into `seconds`: of a millisecond, so that most of them end
+ * before somebody else is given the processor, or of one repetition. */
 static double slice(const contender *c, job *j, double seconds, double *each)
 {
-    double t[5];
-    while ((t[0] = chunk(c, j, each)) < seconds / 10)
+    enum { MOST = 256 };
+    double t[MOST], total = 0;
+    int n = 0;
+    while ((t[0] = chunk(c, j, each)) < 0.5e-3)
         j->chunk *= 2;
-    if (t[0] < seconds) {
-        for (int i = 0; i < 5; i++)
-            t[i] = chunk(c, j, each);
-        qsort(t, 5, sizeof *t, rising);
-        t[0] = t[2];
-    }
-    return t[0] / (double)j->chunk;
+    do
+        total += n ? t[n] = chunk(c, j, each) : t[0];
+    while (++n < MOST && total < seconds);
+    qsort(t, (size_t)n, sizeof *t, rising);
+    return t[n / 2] / (double)j->chunk;
 }
 
 static void answer_time(const contender *c, job *j, double seconds)

@@ -5,7 +5,7 @@
  *   values WORK            -> ok LOSS PROJECTION LAST   loss and gradient at the start, and the loss
  *                             after 10 steps; check: the gradient is the numeric one, LAST how many
  *                             elements disagree
- *   time SECONDS WORK      -> ok SECONDS ALLOCATIONS KB  per repetition; peak memory of the process
+ *   time SECONDS WORK      -> ok SECONDS ALLOCATIONS KB  per repetition; peak memory
  *
  * or "no" if it cannot. */
 #ifndef GPF_BENCH_WORKER_H
