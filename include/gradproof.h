@@ -33,6 +33,10 @@ GPF_API const char *gpf_version(void);
  * buf; "unknown" where that cannot be told. Returns buf. */
 GPF_API char *gpf_cblas_provider(char *buf, size_t size);
 
+/* The CPU the library's own kernels are chosen for in this process: "any", "avx2" or "avx512". The
+ * environment variable GRADPROOF_CPU can name a lesser one. Static storage. */
+GPF_API const char *gpf_cpu(void);
+
 #ifdef __cplusplus
 }
 #endif

@@ -223,15 +223,7 @@ static void print_version(void)
 #else
     printf("threads   1 (built without OpenMP)\n");
 #endif
-#if defined __x86_64__ && defined __GNUC__
-    /* The library's own kernels are compiled for the baseline; a CBLAS picks its own at run time. */
-    printf("CPU       own kernels: x86-64 baseline (the CPU has%s%s%s)\n",
-           __builtin_cpu_supports("avx2") ? " avx2" : " no avx2",
-           __builtin_cpu_supports("fma") ? " fma" : "",
-           __builtin_cpu_supports("avx512f") ? " avx512f" : "");
-#else
-    printf("CPU       own kernels: as compiled, no run-time choice\n");
-#endif
+    printf("CPU       %s (own kernels)\n", gpf_cpu());
     printf("\nLicense GPLv3+: GNU GPL version 3 or later <https://gnu.org/licenses/gpl.html>.\n"
            "This is free software: you are free to change and redistribute it.\n"
            "There is NO WARRANTY, to the extent permitted by law.\n");

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #define _GNU_SOURCE /* dladdr */
+#include "base/cpu.h"
 #include "base/text.h"
 
 #include <dlfcn.h>
@@ -22,4 +23,9 @@ char *gpf_cblas_provider(char *buf, size_t size)
     gpf__format(buf, size, "%s",
                 dladdr(address, &info) && info.dli_fname ? info.dli_fname : "unknown");
     return buf;
+}
+
+const char *gpf_cpu(void)
+{
+    return gpf__cpu_name(gpf__cpu());
 }

@@ -21,11 +21,22 @@ static void test_provider(void **state)
     assert_int_equal(small[3], 0);
 }
 
+static void test_cpu(void **state)
+{
+    (void)state;
+    assert_true(!strcmp(gpf_cpu(), "any") || !strcmp(gpf_cpu(), "avx2") ||
+                !strcmp(gpf_cpu(), "avx512"));
+    const char *wanted = getenv("GRADPROOF_CPU");
+    if (wanted && !strcmp(wanted, "any"))
+        assert_string_equal(gpf_cpu(), "any");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_version),
         cmocka_unit_test(test_provider),
+        cmocka_unit_test(test_cpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
