@@ -131,19 +131,38 @@ static void damage_left(const gpf__patch *p)
               matrix_at(p->call->x[1], y->first, 0), (gpf__matrix){ y->data, 1, ld }, 1);
 }
 
-/* B changes by dB in some rows and columns: those columns of Y by A[:, rows] dB. The columns of
- * all points lie one after another. */
+/* Columns c .. c+n-1 of what `of` is at the base, plus A[:, rows] dB. The columns of all points lie
+ * one after another. */
+static void add_right(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
+                      double *to)
+{
+    const size_t k = made->count;
+    gpf__tile_base(of, &made->at, c, n, points, to);
+    gpf__gemm(made->rows, n * points, k, matrix_at(made->call->x[0], 0, made->first),
+              gpf__matrix_read(made->few + (c - made->at.col) * points * k, 1, (ptrdiff_t)k),
+              (gpf__matrix){ to, 1, (ptrdiff_t)made->rows }, 1);
+}
+
+/* B changes by dB in some rows and columns: those columns of Y by A[:, rows] dB. */
 static void damage_right(const gpf__patch *p)
 {
     gpf__tile *b = p->x[1], *y = p->y;
-    y->at = gpf__rect_rows(y, 0, y->rows, b->at.col, b->at.n_cols);
-    gpf__tile_base(y, &y->at, y->at.col, y->at.n_cols, p->points, y->data);
+    const size_t k = b->at.n_rows, n = b->at.n_cols;
+    y->at = gpf__rect_rows(y, 0, y->rows, b->at.col, n);
     const double *delta = gpf__tile_delta(b, p->points, p->delta, p->strip);
-    const size_t k = b->at.n_rows;
+    if (y->few && b->at.list == 0 && n * k <= y->rows * GPF__FEW) {
+        memcpy(y->few, delta, n * k * p->points * sizeof *delta);
+        y->first = (size_t)b->at.row[0];
+        y->count = k;
+        y->call = p->call;
+        y->columns = add_right;
+        return;
+    }
+    gpf__tile_base(y, &y->at, y->at.col, n, p->points, y->data);
     for (size_t first = 0, end; first < k; first = end) {
         for (end = first + 1; end < k && b->at.row[end] == b->at.row[end - 1] + 1; end++)
             ;
-        gpf__gemm(y->rows, b->at.n_cols * p->points, end - first,
+        gpf__gemm(y->rows, n * p->points, end - first,
                   matrix_at(p->call->x[0], 0, (size_t)b->at.row[first]),
                   gpf__matrix_read(delta + first, 1, (ptrdiff_t)k),
                   (gpf__matrix){ y->data, 1, (ptrdiff_t)y->rows }, 1);

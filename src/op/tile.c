@@ -115,6 +115,48 @@ void gpf__tile_base(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_
     }
 }
 
+/* Fewer rows than this are worth a copy for every point, so that one call does for all points. */
+enum { MANY_ROWS = 32 };
+
+gpf__columns gpf__tile_base_columns(gpf__tile *x, const gpf__rect *at, size_t c, size_t n,
+                                    size_t points, double *buffer)
+{
+    const gpf_tensor *t = x->base;
+    const size_t rows = at->n_rows;
+    if (rows < MANY_ROWS || t->rank != 2) {
+        gpf__tile_base(x, at, c, n, points, buffer);
+        return gpf__columns_dense(buffer, points, rows);
+    }
+    const ptrdiff_t rs = t->stride[0], cs = t->stride[1];
+    if (rs == 1 && at->list == 0)
+        return (gpf__columns){ t->data + at->row[0] + (ptrdiff_t)c * cs, cs, 0 };
+    if (rs != 0 && cs != 0 && use_cache(x, at))
+        return (gpf__columns){ x->cache + c * rows, (ptrdiff_t)rows, 0 };
+    gpf__tile_base(x, at, c, cs == 0 ? 1 : n, 1, buffer);
+    return (gpf__columns){ buffer, cs == 0 ? 0 : (ptrdiff_t)rows, 0 };
+}
+
+void gpf__map_columns(const gpf_op *op, const gpf_attr *attr, const gpf__columns *x, int n_x,
+                      size_t n, size_t points, size_t rows, double *y)
+{
+    const double *in[3] = { NULL, NULL, NULL };
+    bool dense = true;
+    for (int i = 0; i < n_x; i++) {
+        in[i] = x[i].data;
+        dense &= x[i].point == rows && x[i].col == (ptrdiff_t)(points * rows);
+    }
+    if (dense) {
+        op->map(n * points * rows, y, in, attr);
+        return;
+    }
+    for (size_t j = 0; j < n; j++)
+        for (size_t p = 0; p < points; p++, y += rows) {
+            for (int i = 0; i < n_x; i++)
+                in[i] = x[i].data + (ptrdiff_t)j * x[i].col + p * x[i].point;
+            op->map(rows, y, in, attr);
+        }
+}
+
 void gpf__tile_settle(gpf__tile *x, size_t points)
 {
     if (!x->columns)
@@ -165,12 +207,15 @@ const double *gpf__tile_delta(gpf__tile *x, size_t points, double *to, double *b
     if (x->changes)
         return x->data;
     gpf__tile_settle(x, points);
-    const size_t step = points * x->at.n_rows, chunk = gpf__rect_chunk(&x->at, points, GPF__CHUNK);
+    const size_t rows = x->at.n_rows, step = points * rows,
+                 chunk = gpf__rect_chunk(&x->at, points, GPF__CHUNK);
+    const gpf_attr none = { .k = { 0 } };
     for (size_t c = 0; c < x->at.n_cols; c += chunk) {
         const size_t n = x->at.n_cols - c < chunk ? x->at.n_cols - c : chunk;
-        gpf__tile_base(x, &x->at, x->at.col + c, n, points, buffer);
-        const double *const in[] = { x->data + c * step, buffer };
-        gpf_op_sub.map(n * step, to + c * step, in, &(gpf_attr){ .k = { 0 } });
+        const gpf__columns in[] = { gpf__columns_dense(x->data + c * step, points, rows),
+                                    gpf__tile_base_columns(x, &x->at, x->at.col + c, n, points,
+                                                           buffer) };
+        gpf__map_columns(&gpf_op_sub, &none, in, 2, n, points, rows, to + c * step);
     }
     return to;
 }

@@ -72,6 +72,26 @@ static inline bool gpf__tile_damaged(const gpf__tile *t)
 /* Number of columns of a rectangle that fill a strip. */
 size_t gpf__rect_chunk(const gpf__rect *at, size_t points, size_t strip);
 
+/* Columns of values somewhere: row i of column c + j at point p is data[j*col + p*point + i]. */
+typedef struct gpf__columns {
+    const double *data;
+    ptrdiff_t col;
+    size_t point;
+} gpf__columns;
+
+/* Values one after another: [col][point][row]. */
+static inline gpf__columns gpf__columns_dense(const double *data, size_t points, size_t rows)
+{
+    return (gpf__columns){ data, (ptrdiff_t)(points * rows), rows };
+}
+
+/* Base values in rows `at`, columns c .. c+n-1: where they are, in `buffer` (a strip) if need be. */
+gpf__columns gpf__tile_base_columns(gpf__tile *x, const gpf__rect *at, size_t c, size_t n,
+                                    size_t points, double *buffer);
+/* An elementwise op on n columns of such values; y is dense. */
+void gpf__map_columns(const gpf_op *op, const gpf_attr *attr, const gpf__columns *x, int n_x,
+                      size_t n, size_t points, size_t rows, double *y);
+
 /* Base values in rows `at`, columns c .. c+n-1, the same at every point: [col][point][row]. */
 void gpf__tile_base(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_t points,
                     double *to);

@@ -680,28 +680,39 @@ static bool any_moved(gpf_overlay *o, const gpf_op *op, size_t n, const double *
     return memcmp(o->side, o->side_before, n * sizeof *o->side) != 0;
 }
 
-/* The branch records of a strip of a piecewise step: columns c .. c+n-1 in rows `at`. */
-static void compare_strip(gpf_overlay *o, int v, const gpf__rect *at, size_t c, size_t n,
-                          size_t points, const double *const *x, gpf_branch *b)
+/* The branch records of columns c .. c+n-1, rows `at`, of a piecewise step with inputs x. */
+static void compare_columns(gpf_overlay *o, int v, const gpf__rect *at, size_t c, size_t n,
+                            size_t points, const gpf__columns *x, gpf_branch *b)
 {
     const gpf_op *op = op_of(o->d->plan, v);
     const gpf_call *call = o->patch[v].call;
-    gpf__tile *const *in = o->patch[v].x;
-    const size_t rows = at->n_rows, total = n * points * rows;
-    const double *before[3] = { NULL, NULL, NULL };
+    const size_t rows = at->n_rows, cols = o->tile[v].cols;
+    gpf__columns base[3];
+    for (int i = 0; i < call->n_x; i++)
+        base[i] = gpf__tile_base_columns(o->patch[v].x[i], at, c, n, points,
+                                         o->before + (size_t)i * o->d->strip);
+    bool dense = v != o->watched;
+    for (int i = 0; i < call->n_x; i++)
+        dense &= x[i].point == rows && base[i].point == rows;
+    const double *in[3] = { NULL, NULL, NULL }, *before[3] = { NULL, NULL, NULL };
     for (int i = 0; i < call->n_x; i++) {
-        before[i] = o->before + (size_t)i * o->d->strip;
-        gpf__tile_base(in[i], at, c, n, points, o->before + (size_t)i * o->d->strip);
+        in[i] = x[i].data;
+        before[i] = base[i].data;
     }
-    if (v != o->watched && !any_moved(o, op, total, x, before, call->attr))
+    if (dense && !any_moved(o, op, n * points * rows, in, before, call->attr))
         return;
-    op->side(total, o->side, o->margin, x, call->attr);
-    const size_t cols = o->tile[v].cols;
-    size_t k = 0;
-    for (size_t j = c; j < c + n; j++)
-        for (size_t q = 0; q < points; q++)
-            for (size_t i = 0; i < rows; i++, k++)
-                note_side(o, v, (size_t)at->row[i] * cols + j, o->side[k], b ? &b[q] : NULL);
+    for (size_t j = 0; j < n; j++)
+        for (size_t q = 0; q < points; q++) {
+            for (int i = 0; i < call->n_x; i++) {
+                in[i] = x[i].data + (ptrdiff_t)j * x[i].col + q * x[i].point;
+                before[i] = base[i].data + (ptrdiff_t)j * base[i].col + q * base[i].point;
+            }
+            if (v != o->watched && !any_moved(o, op, rows, in, before, call->attr))
+                continue;
+            op->side(rows, o->side, o->margin, in, call->attr);
+            for (size_t i = 0; i < rows; i++)
+                note_side(o, v, (size_t)at->row[i] * cols + c + j, o->side[i], b ? &b[q] : NULL);
+        }
 }
 
 static uint64_t bits_of(double x)
@@ -807,10 +818,24 @@ static void keep_changes(gpf_overlay *o, const entry *e, const gpf__rect *at, si
                          size_t points)
 {
     gpf__tile *t = &o->tile[e->value];
-    const size_t step = points * at->n_rows;
-    gpf__tile_base(t, at, c, n, points, o->operand);
-    const double *const in[] = { o->fresh, o->operand };
-    gpf_op_sub.map(n * step, t->data + (c - at->col) * step, in, o->d->call[e->value].attr);
+    const size_t rows = at->n_rows;
+    const gpf__columns in[] = { gpf__columns_dense(o->fresh, points, rows),
+                                gpf__tile_base_columns(t, at, c, n, points, o->operand) };
+    gpf__map_columns(&gpf_op_sub, o->d->call[e->value].attr, in, 2, n, points, rows,
+                     t->data + (c - at->col) * points * rows);
+}
+
+/* Columns c .. of input i of a member. */
+static gpf__columns operand(gpf_overlay *o, const entry *all, const entry *e, int i,
+                            const gpf__rect *at, size_t c, size_t n, size_t points)
+{
+    gpf__tile *x = o->patch[e->value].x[i];
+    double *buffer = o->operand + (size_t)i * o->d->strip;
+    if (e->own[i] < 0 && !gpf__tile_damaged(x))
+        return gpf__tile_base_columns(x, at, c, n, points, buffer);
+    return gpf__columns_dense(e->own[i] >= 0 ? strip_of(o, &all[e->own[i]], c, points)
+                                             : gpf__tile_values(x, at, c, n, points, buffer),
+                              points, at->n_rows);
 }
 
 static void run_group(gpf_overlay *o, const target *t, const item *it, size_t points, gpf_branch *b)
@@ -830,23 +855,19 @@ static void run_group(gpf_overlay *o, const target *t, const item *it, size_t po
         return;
     const size_t chunk = gpf__rect_chunk(&at, points, d->strip), end = at.col + at.n_cols;
     for (size_t c = at.col; c < end; c += chunk) {
-        const size_t n = end - c < chunk ? end - c : chunk, total = n * points * at.n_rows;
+        const size_t n = end - c < chunk ? end - c : chunk;
         for (int k = 0; k < it->n; k++) {
             const int v = e[k].value;
             const gpf_call *call = &d->call[v];
-            const double *x[3] = { NULL, NULL, NULL };
-            if (shift(o, &e[k], &at, c, n, points)) {
-                if (e[k].changes)
-                    keep_changes(o, &e[k], &at, c, n, points);
-                continue;
+            if (!shift(o, &e[k], &at, c, n, points)) {
+                gpf__columns x[3];
+                for (int i = 0; i < call->n_x; i++)
+                    x[i] = operand(o, all, &e[k], i, &at, c, n, points);
+                if (e[k].op->side && (b || v == o->watched))
+                    compare_columns(o, v, &at, c, n, points, x, b);
+                gpf__map_columns(e[k].op, call->attr, x, call->n_x, n, points, at.n_rows,
+                                 strip_of(o, &e[k], c, points));
             }
-            for (int i = 0; i < call->n_x; i++)
-                x[i] = e[k].own[i] >= 0 ? strip_of(o, &all[e[k].own[i]], c, points)
-                                        : gpf__tile_values(o->patch[v].x[i], &at, c, n, points,
-                                                           o->operand + (size_t)i * d->strip);
-            if (e[k].op->side && (b || v == o->watched))
-                compare_strip(o, v, &at, c, n, points, x, b);
-            e[k].op->map(total, strip_of(o, &e[k], c, points), x, call->attr);
             if (e[k].changes)
                 keep_changes(o, &e[k], &at, c, n, points);
         }
