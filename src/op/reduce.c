@@ -2,6 +2,7 @@
 /* Reductions over chosen axes. A mask keeps the reduced axes as size 1, so results line up with
  * their input in broadcasting; GPF_ALL_AXES gives a scalar. */
 #include "graph/graph.h"
+#include "op/axes.h"
 #include "op/tile.h"
 
 #include <math.h>
@@ -34,87 +35,95 @@ static gpf_node reduce_fold(gpf_graph *g, const gpf_node *x, const gpf_attr *att
     return s.rank == 0 || attr->k[0] == 0 ? x[0] : GPF_NONE;
 }
 
-/* Calls run(ctx, out, step, in, n) for consecutive pieces of the input, in order: elements in ..
- * in+n-1 belong to output out (step 0) or out, out+1, .. (step 1). x is dense. */
-typedef void run_fn(void *ctx, size_t out, size_t step, size_t in, size_t n);
+/* Pairwise: the error grows with log n instead of n, which is what finite differences of sums
+ * over a batch need. A leaf is LEAF elements or less, element i added to the partial sum i modulo
+ * PARTS; the same tree along a row and across lanes. */
+enum { PARTS = 8, LEAF = 128 };
 
-static void each_run(const gpf_tensor *x, ptrdiff_t axes, run_fn *run, void *ctx)
+GPF__INLINE double parts_sum(const double *s, size_t step)
 {
-    /* Merge neighbouring axes that are both kept or both reduced; what is left alternates. */
-    size_t len[GPF_MAX_RANK + 1] = { 1 };
-    bool reduced[GPF_MAX_RANK + 1] = { false };
-    int m = 0;
-    for (int a = 0; a < x->rank; a++) {
-        if (x->dim[a] == 1)
-            continue;
-        const bool r = axes >> a & 1;
-        if (len[m] == 1)
-            reduced[m] = r;
-        else if (reduced[m] != r)
-            len[++m] = 1, reduced[m] = r;
-        len[m] *= x->dim[a];
-    }
-    size_t step[GPF_MAX_RANK + 1], count = 1, total = 1;
-    for (int a = m; a >= 0; a--) {
-        step[a] = reduced[a] ? 0 : count;
-        count *= reduced[a] ? 1 : len[a];
-        total *= len[a];
-    }
-    size_t index[GPF_MAX_RANK + 1] = { 0 }, out = 0;
-    for (size_t in = 0; in < total; in += len[m]) {
-        run(ctx, out, step[m], in, len[m]);
-        for (int a = m - 1; a >= 0; a--) { /* count the outer indices up, as an odometer */
-            out += step[a];
-            if (++index[a] < len[a])
-                break;
-            out -= step[a] * len[a];
-            index[a] = 0;
+    return ((s[0] + s[step]) + (s[2 * step] + s[3 * step])) +
+           ((s[4 * step] + s[5 * step]) + (s[6 * step] + s[7 * step]));
+}
+
+GPF__INLINE double leaf_along_body(const double *x, size_t n)
+{
+    double s[PARTS] = { 0 };
+    size_t i = 0;
+    for (; i + PARTS <= n; i += PARTS)
+        GPF__SIMD for (size_t k = 0; k < PARTS; k++)
+        {
+            s[k] += x[i + k];
+        }
+    for (size_t k = 0; i + k < n; k++)
+        s[k] += x[i + k];
+    return parts_sum(s, 1);
+}
+VERSIONS(double, return, leaf_along, (const double *x, size_t n), (x, n))
+
+static size_t half_of(size_t n)
+{
+    return n / 2 & ~(size_t)(PARTS - 1);
+}
+
+static double sum_along(const double *x, size_t n)
+{
+    if (n <= LEAF)
+        return leaf_along(x, n);
+    return sum_along(x, half_of(n)) + sum_along(x + half_of(n), n - half_of(n));
+}
+
+GPF__INLINE void leaf_across_body(const gpf__fibres *f, const double *x, size_t n, double *sum)
+{
+    double s[PARTS * GPF__LANES], buffer[GPF__LANES];
+    memset(s, 0, sizeof s);
+    for (size_t i = 0; i < n; i++) {
+        const double *u = gpf__lanes(x + (ptrdiff_t)i * f->x_step, f->x_lane, f->lanes, buffer);
+        double *part = s + i % PARTS * GPF__LANES;
+        GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
+        {
+            part[j] += u[j];
         }
     }
-}
-
-typedef struct reduction {
-    const double *x;
-    double *y, *aux;
-    const double *most;
-    size_t *winner;
-    int *side;
-    double *margin;
-} reduction;
-
-/* Pairwise: the error grows with log n instead of n, which is what finite differences of sums
- * over a batch need. */
-static double sum_run(const double *x, size_t n)
-{
-    if (n > 128) {
-        const size_t half = n / 2 & ~(size_t)7;
-        return sum_run(x, half) + sum_run(x + half, n - half);
+    GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
+    {
+        sum[j] = parts_sum(s + j, GPF__LANES);
     }
-    double s[4] = { 0, 0, 0, 0 };
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t j = 0; j < 4; j++)
-            s[j] += x[i + j];
-    for (; i < n; i++)
-        s[0] += x[i];
-    return (s[0] + s[1]) + (s[2] + s[3]);
+}
+VERSIONS(void, , leaf_across, (const gpf__fibres *f, const double *x, size_t n, double *sum),
+         (f, x, n, sum))
+
+static void sum_across(const gpf__fibres *f, const double *x, size_t n, double *sum)
+{
+    if (n <= LEAF) {
+        leaf_across(f, x, n, sum);
+        return;
+    }
+    double right[GPF__LANES];
+    sum_across(f, x, half_of(n), sum);
+    sum_across(f, x + (ptrdiff_t)half_of(n) * f->x_step, n - half_of(n), right);
+    for (size_t j = 0; j < f->lanes; j++)
+        sum[j] += right[j];
 }
 
-static void add_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
+static void sum_fibres(const gpf__fibres *f)
 {
-    const reduction *r = ctx;
-    if (step == 0)
-        r->y[out] += sum_run(r->x + in, n);
-    else
-        for (size_t i = 0; i < n; i++)
-            r->y[out + i] += r->x[in + i];
+    double total[GPF__LANES] = { 0 }, sum[GPF__LANES];
+    for (size_t r = 0; r < f->runs; r++) {
+        ptrdiff_t x_at, y_at;
+        gpf__run_start(f, r, &x_at, &y_at);
+        if (f->x_step != 1)
+            sum_across(f, f->x + x_at, f->n, sum);
+        for (size_t j = 0; j < f->lanes; j++)
+            total[j] +=
+                f->x_step != 1 ? sum[j] : sum_along(f->x + x_at + (ptrdiff_t)j * f->x_lane, f->n);
+    }
+    gpf__outputs(f, total);
 }
 
 static void sum_eval(const gpf_call *c)
 {
-    memset(c->y->data, 0, gpf__tensor_size(c->y) * sizeof(double));
-    reduction r = { .x = c->x[0]->data, .y = c->y->data };
-    each_run(c->x[0], c->attr->k[0], add_run, &r);
+    gpf__each_fibres(c->x[0], c->y, c->attr->k[0], sum_fibres);
 }
 
 /* y + sum of the differences: each of them is nearly exact, and where nothing changes y stays as it
@@ -142,7 +151,7 @@ static int sum_damage(const gpf__patch *p)
             const double *d = delta + (c * points + q) * n;
             double *to = y->data + ((over_cols ? 0 : c) * points + q) * y->at.n_rows;
             if (over_rows)
-                *to += sum_run(d, n);
+                *to += sum_along(d, n);
             else
                 for (size_t i = 0; i < n; i++)
                     to[i] += d[i];
@@ -159,7 +168,7 @@ const gpf_op gpf_op_sum = { .name = "sum",
                             .arity = 1,
                             .formula = "sum of x over the axes",
                             .latex = "\\sum x",
-                            .flags = GPF_OP_DENSE | GPF_OP_LINEAR | GPF_OP_SINGLE,
+                            .flags = GPF_OP_STRIDED | GPF_OP_LINEAR | GPF_OP_SINGLE,
                             .params = axes_params,
                             .shape = reduce_shape,
                             .eval = sum_eval,
@@ -168,38 +177,66 @@ const gpf_op gpf_op_sum = { .name = "sum",
                             .jvp = { sum_jvp },
                             .fold = reduce_fold };
 
-static void max_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
+static void max_fibres(const gpf__fibres *f)
 {
-    const reduction *r = ctx;
-    for (size_t i = 0; i < n; i++) {
-        double *y = &r->y[out + step * i];
-        const double u = r->x[in + i];
-        if (u > *y || isnan(u))
-            *y = u;
-    }
-}
-
-static void max_into(const gpf_call *c, double *y)
-{
-    for (size_t i = gpf__tensor_size(c->y); i-- > 0;)
-        y[i] = -INFINITY;
-    reduction r = { .x = c->x[0]->data, .y = y };
-    each_run(c->x[0], c->attr->k[0], max_run, &r);
+    double most[GPF__LANES];
+    gpf__largest(f, most);
+    gpf__outputs(f, most);
 }
 
 static void max_eval(const gpf_call *c)
 {
-    max_into(c, c->y->data);
+    gpf__each_fibres(c->x[0], c->y, c->attr->k[0], max_fibres);
 }
+
+/* Branch records go by positions, so these walks are in row-major order: calls run(ctx, out, step,
+ * in, n, x, x_step) for consecutive pieces of the input. Elements in .. in+n-1 are x[0], x[x_step],
+ * .. and belong to output out (step 0) or out, out+1, .. (step 1). */
+typedef void run_fn(void *ctx, size_t out, size_t step, size_t in, size_t n, const double *x,
+                    ptrdiff_t x_step);
+
+static void each_run(const gpf_tensor *x, ptrdiff_t axes, run_fn *run, void *ctx)
+{
+    size_t step[GPF_MAX_RANK] = { 0 }, count = 1;
+    for (int a = x->rank; a-- > 0;)
+        if (!(axes >> a & 1)) {
+            step[a] = count;
+            count *= x->dim[a];
+        }
+    const int last = x->rank ? x->rank - 1 : 0;
+    const size_t total = gpf__tensor_size(x), n = x->dim[last];
+    size_t index[GPF_MAX_RANK] = { 0 }, out = 0;
+    const double *from = x->data;
+    for (size_t in = 0; in < total; in += n) {
+        run(ctx, out, step[last] ? 1 : 0, in, n, from, x->stride[last]);
+        for (int a = last; a-- > 0;) { /* count the outer indices up, as an odometer */
+            out += step[a];
+            from += x->stride[a];
+            if (++index[a] < x->dim[a])
+                break;
+            out -= step[a] * x->dim[a];
+            from -= x->stride[a] * (ptrdiff_t)x->dim[a];
+            index[a] = 0;
+        }
+    }
+}
+
+typedef struct reduction {
+    double *y, *aux;
+    size_t *winner;
+    int *side;
+    double *margin;
+} reduction;
 
 /* Side: the winner's position in the input (even); the edge: two share the maximum. Margin: the
  * lead of the winner over the next. */
-static void lead_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
+static void lead_run(void *ctx, size_t out, size_t step, size_t in, size_t n, const double *x,
+                     ptrdiff_t x_step)
 {
     const reduction *r = ctx;
     for (size_t i = 0; i < n; i++) {
         const size_t o = out + step * i;
-        const double u = r->x[in + i];
+        const double u = x[(ptrdiff_t)i * x_step];
         if (u > r->y[o]) {
             r->aux[o] = r->y[o];
             r->y[o] = u;
@@ -223,7 +260,7 @@ static void max_branch(const gpf_call *c, int *side, double *margin)
         margin[i] = c->scratch[i] = -INFINITY;
     size_t *winner = (size_t *)(void *)(c->scratch + n);
     memset(winner, 0, n * sizeof *winner);
-    reduction r = { .x = c->x[0]->data, .y = margin, .aux = c->scratch, .winner = winner };
+    reduction r = { .y = margin, .aux = c->scratch, .winner = winner };
     each_run(c->x[0], c->attr->k[0], lead_run, &r);
     for (size_t i = 0; i < n; i++) {
         margin[i] = lead(margin[i], c->scratch[i]);
@@ -243,7 +280,7 @@ const gpf_op gpf_op_max_over = { .name = "max",
                                  .arity = 1,
                                  .formula = "largest of x over the axes",
                                  .latex = "\\max x",
-                                 .flags = GPF_OP_DENSE | GPF_OP_SINGLE,
+                                 .flags = GPF_OP_STRIDED | GPF_OP_SINGLE,
                                  .params = axes_params,
                                  .shape = reduce_shape,
                                  .eval = max_eval,
@@ -264,44 +301,50 @@ static int winner_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_s
     return status;
 }
 
-static void count_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
+/* y = 1/count where x = most, NaN beside a NaN. */
+GPF__INLINE void winner_fibres_body(const gpf__fibres *f)
 {
-    const reduction *r = ctx;
-    for (size_t i = 0; i < n; i++)
-        r->aux[out + step * i] += r->x[in + i] == r->most[out + step * i];
-}
-
-static void share_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
-{
-    const reduction *r = ctx;
-    for (size_t i = 0; i < n; i++) {
-        const size_t o = out + step * i;
-        const double m = r->most[o];
-        r->y[in + i] = r->x[in + i] == m ? 1 / r->aux[o] : isnan(m) ? m : 0;
+    double most[GPF__LANES], share[GPF__LANES] = { 0 }, buffer[GPF__LANES], to[GPF__LANES];
+    gpf__largest(f, most);
+    for (int pass = 0; pass < 2; pass++) {
+        for (size_t i = 0; i < f->n * f->runs; i++) {
+            ptrdiff_t x_at, y_at;
+            gpf__run_start(f, i / f->n, &x_at, &y_at);
+            x_at += (ptrdiff_t)(i % f->n) * f->x_step;
+            const double *u = gpf__lanes(f->x + x_at, f->x_lane, f->lanes, buffer);
+            if (pass == 0) {
+                GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
+                {
+                    share[j] += gpf__pick(u[j] == most[j], 1, 0);
+                }
+                continue;
+            }
+            double *row = f->y + y_at + (ptrdiff_t)(i % f->n) * f->y_step;
+            double *y = gpf__lanes_to(row, f->y_lane, to);
+            GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
+            {
+                const double other = gpf__pick(most[j] != most[j], most[j], 0);
+                y[j] = gpf__pick(u[j] == most[j], 1 / share[j], other);
+            }
+            gpf__lanes_done(row, f->y_lane, f->lanes, to);
+        }
     }
 }
+VERSIONS(void, , winner_fibres, (const gpf__fibres *f), (f))
 
 static void winner_eval(const gpf_call *c)
 {
-    const size_t n = gpf__tensor_size(c->x[0]); /* at least as many as there are maxima */
-    double *most = c->scratch, *count = c->scratch + n;
-    for (size_t i = 0; i < n; i++)
-        most[i] = -INFINITY;
-    memset(count, 0, n * sizeof *count);
-    reduction r = { .x = c->x[0]->data, .y = most };
-    each_run(c->x[0], c->attr->k[0], max_run, &r);
-    r = (reduction){ .x = c->x[0]->data, .y = c->y->data, .aux = count, .most = most };
-    each_run(c->x[0], c->attr->k[0], count_run, &r);
-    each_run(c->x[0], c->attr->k[0], share_run, &r);
+    gpf__each_fibres(c->x[0], c->y, c->attr->k[0], winner_fibres);
 }
 
 /* Side: below the largest (0), the largest alone (2), on the edge where it is shared (1). */
-static void winner_side_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
+static void winner_side_run(void *ctx, size_t out, size_t step, size_t in, size_t n,
+                            const double *x, ptrdiff_t x_step)
 {
     const reduction *r = ctx;
     for (size_t i = 0; i < n; i++) {
         const size_t o = out + step * i;
-        const double u = r->x[in + i], ahead = lead(r->y[o], r->aux[o]);
+        const double u = x[(ptrdiff_t)i * x_step], ahead = lead(r->y[o], r->aux[o]);
         r->side[in + i] = u != r->y[o] ? 0 : ahead == 0 ? 1 : 2;
         r->margin[in + i] = u != r->y[o] ? r->y[o] - u : ahead;
     }
@@ -313,8 +356,7 @@ static void winner_branch(const gpf_call *c, int *side, double *margin)
     double *most = c->scratch, *next = c->scratch + n;
     for (size_t i = 0; i < 2 * n; i++)
         most[i] = -INFINITY;
-    reduction r = { .x = c->x[0]->data,
-                    .y = most,
+    reduction r = { .y = most,
                     .aux = next,
                     .winner = (size_t *)(void *)(next + n),
                     .side = side,
@@ -333,7 +375,7 @@ const gpf_op gpf_op_winner = { .name = "winner",
                                .arity = 1,
                                .formula = "1/m at the m largest of x over the axes, else 0",
                                .latex = "[x = \\max x]",
-                               .flags = GPF_OP_DENSE | GPF_OP_STEP,
+                               .flags = GPF_OP_STRIDED | GPF_OP_STEP,
                                .params = axes_params,
                                .shape = winner_shape,
                                .eval = winner_eval,
@@ -343,34 +385,58 @@ const gpf_op gpf_op_winner = { .name = "winner",
                                .tie = "none: a jump" };
 
 /* log sum e^x = m + log sum e^(x - m), m = max x: no overflow, at least one term is 1. */
-static void exp_run(void *ctx, size_t out, size_t step, size_t in, size_t n)
+GPF__INLINE void exp_sum_body(const gpf__fibres *f, const double *x, const double *m, double *s)
 {
-    const reduction *r = ctx;
-    for (size_t i = 0; i < n; i++)
-        r->aux[out + step * i] += exp(r->x[in + i] - r->most[out + step * i]);
+    double buffer[GPF__LANES], e[GPF__LANES];
+    if (gpf__along(f)) /* a stretch of a row at a time, added in order */
+        for (size_t j = 0; j < f->lanes; j++) {
+            const double *row = x + (ptrdiff_t)j * f->x_lane;
+            for (size_t i = 0; i < f->n; i += GPF__LANES) {
+                const size_t n = f->n - i < GPF__LANES ? f->n - i : (size_t)GPF__LANES;
+                GPF__SIMD for (size_t k = 0; k < n; k++)
+                {
+                    e[k] = gpf__exp(row[i + k] - m[j]);
+                }
+                for (size_t k = 0; k < n; k++)
+                    s[j] += e[k];
+            }
+        }
+    else
+        for (size_t i = 0; i < f->n; i++) {
+            const double *u = gpf__lanes(x + (ptrdiff_t)i * f->x_step, f->x_lane, f->lanes, buffer);
+            GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
+            {
+                s[j] += gpf__exp(u[j] - m[j]);
+            }
+        }
+}
+VERSIONS(void, , exp_sum, (const gpf__fibres *f, const double *x, const double *m, double *s),
+         (f, x, m, s))
+
+static void logsumexp_fibres(const gpf__fibres *f)
+{
+    double m[GPF__LANES], s[GPF__LANES] = { 0 };
+    gpf__largest(f, m);
+    for (size_t r = 0; r < f->runs; r++) {
+        ptrdiff_t x_at, y_at;
+        gpf__run_start(f, r, &x_at, &y_at);
+        exp_sum(f, f->x + x_at, m, s);
+    }
+    for (size_t j = 0; j < f->lanes; j++)
+        if (isfinite(m[j])) /* all -inf: log 0; one +inf: +inf; not inf - inf */
+            m[j] += gpf__log(s[j]);
+    gpf__outputs(f, m);
 }
 
 static void logsumexp_eval(const gpf_call *c)
 {
-    const size_t n = gpf__tensor_size(c->y);
-    max_into(c, c->y->data);
-    memset(c->scratch, 0, n * sizeof(double));
-    reduction r = { .x = c->x[0]->data, .most = c->y->data, .aux = c->scratch };
-    each_run(c->x[0], c->attr->k[0], exp_run, &r);
-    for (size_t i = 0; i < n; i++)
-        if (isfinite(c->y->data[i])) /* all -inf: log 0; one +inf: +inf; not inf - inf */
-            c->y->data[i] += log(c->scratch[i]);
-}
-
-static size_t logsumexp_scratch(const gpf_call *c)
-{
-    return gpf__tensor_size(c->y);
+    gpf__each_fibres(c->x[0], c->y, c->attr->k[0], logsumexp_fibres);
 }
 
 static int logsumexp_damage(const gpf__patch *p)
 {
-    return gpf_op_logsumexp.flags & GPF_OP_STRIDED && p->call->x[0]->rank == 2 &&
-           p->call->attr->k[0] == 2 && gpf__damage_rowwise(p, logsumexp_eval);
+    return p->call->x[0]->rank == 2 && p->call->attr->k[0] == 2 &&
+           gpf__damage_rowwise(p, logsumexp_eval);
 }
 
 /* d/dx_i = e^(x_i - y) = softmax_i. The jvp takes the quotient of sums instead. */
@@ -385,11 +451,10 @@ const gpf_op gpf_op_logsumexp = { .name = "logsumexp",
                                   .arity = 1,
                                   .formula = "log of the sum of e^x over the axes",
                                   .latex = "\\log \\sum e^{x}",
-                                  .flags = GPF_OP_DENSE,
+                                  .flags = GPF_OP_STRIDED,
                                   .params = axes_params,
                                   .shape = reduce_shape,
                                   .eval = logsumexp_eval,
-                                  .scratch = logsumexp_scratch,
                                   .damage = logsumexp_damage,
                                   .vjp = { logsumexp_vjp },
                                   .jvp = { logsumexp_jvp },

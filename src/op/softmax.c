@@ -1,8 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* softmax and log_softmax along one axis, by default the last: one row of logits a sample. */
+#include "op/axes.h"
 #include "op/tile.h"
-
-#include <math.h>
 
 static const gpf_op_param axis_params[] = { { "axis", GPF_INTEGER, 0, -1 }, { NULL, 0, 0, 0 } };
 
@@ -24,47 +23,100 @@ static int softmax_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_
     return GSL_SUCCESS;
 }
 
-/* Every softmax row is n elements, `stride` apart: e^(x - m) / s with m = max x,
- * s = sum e^(x - m), or the logarithm of that, x - (m + log s). */
-static void softmax_rows(const gpf_call *c, bool logarithm)
+/* Every softmax row is n elements: e^(x - m) / s with m = max x, s = sum e^(x - m), or the
+ * logarithm of that, x - m - log s. s is summed in order of the elements, so that a row's values
+ * do not depend on how it lies in memory. y holds e^(x - m) in between. */
+GPF__INLINE double finish(double e, double x, double m, double s, bool logarithm)
 {
-    const gpf_tensor *t = c->x[0];
-    const int axis = axis_of(c->attr, t->rank);
-    const size_t n = t->dim[axis], total = gpf__tensor_size(t);
-    size_t stride = 1; /* not the tensor's own: that of an axis of size 1 may be anything */
-    for (int a = axis + 1; a < t->rank; a++)
-        stride *= t->dim[a];
-    for (size_t first = 0; first < total; first += n * stride)
-        for (size_t j = 0; j < stride; j++) {
-            const double *x = t->data + first + j;
-            double *y = c->y->data + first + j, m = x[0], s = 0;
-            for (size_t i = 1; i < n; i++)
-                m = x[i * stride] > m || isnan(x[i * stride]) ? x[i * stride] : m;
-            for (size_t i = 0; i < n; i++)
-                s += exp(x[i * stride] - m);
-            const double log_s = logarithm ? log(s) : 0;
-            for (size_t i = 0; i < n; i++) {
-                const double d = x[i * stride] - m;
-                y[i * stride] = logarithm ? d - log_s : exp(d) / s;
-            }
-        }
+    return logarithm ? (x - m) - s : e / s;
 }
+
+GPF__INLINE void row_along(size_t n, const double *x, double *y, double m, bool logarithm)
+{
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
+        y[i] = gpf__exp(x[i] - m);
+    }
+    double s = 0;
+    for (size_t i = 0; i < n; i++)
+        s += y[i];
+    s = logarithm ? gpf__log(s) : s;
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
+        y[i] = finish(y[i], x[i], m, s, logarithm);
+    }
+}
+
+GPF__INLINE void rows_across(const gpf__fibres *f, const double *m, bool logarithm)
+{
+    double s[GPF__LANES] = { 0 }, from[GPF__LANES], to[GPF__LANES];
+    const size_t lanes = f->lanes;
+    for (size_t i = 0; i < f->n; i++) {
+        const double *x = gpf__lanes(f->x + (ptrdiff_t)i * f->x_step, f->x_lane, lanes, from);
+        double *row = f->y + (ptrdiff_t)i * f->y_step, *y = gpf__lanes_to(row, f->y_lane, to);
+        GPF__SIMD for (size_t j = 0; j < lanes; j++)
+        {
+            y[j] = gpf__exp(x[j] - m[j]);
+            s[j] += y[j];
+        }
+        gpf__lanes_done(row, f->y_lane, lanes, to);
+    }
+    GPF__SIMD for (size_t j = 0; j < lanes; j++)
+    {
+        s[j] = logarithm ? gpf__log(s[j]) : s[j];
+    }
+    for (size_t i = 0; i < f->n; i++) {
+        const double *x = gpf__lanes(f->x + (ptrdiff_t)i * f->x_step, f->x_lane, lanes, from);
+        double *row = f->y + (ptrdiff_t)i * f->y_step, *y = gpf__lanes_to(row, f->y_lane, to);
+        const double *e = gpf__lanes(row, f->y_lane, lanes, to);
+        GPF__SIMD for (size_t j = 0; j < lanes; j++)
+        {
+            y[j] = finish(e[j], x[j], m[j], s[j], logarithm);
+        }
+        gpf__lanes_done(row, f->y_lane, lanes, to);
+    }
+}
+
+GPF__INLINE void rows(const gpf__fibres *f, bool logarithm)
+{
+    double m[GPF__LANES];
+    gpf__largest(f, m);
+    if (!gpf__along(f) || f->y_step != 1) {
+        rows_across(f, m, logarithm);
+        return;
+    }
+    for (size_t j = 0; j < f->lanes; j++)
+        row_along(f->n, f->x + (ptrdiff_t)j * f->x_lane, f->y + (ptrdiff_t)j * f->y_lane, m[j],
+                  logarithm);
+}
+
+GPF__INLINE void softmax_rows_body(const gpf__fibres *f)
+{
+    rows(f, false);
+}
+VERSIONS(void, , softmax_rows, (const gpf__fibres *f), (f))
+
+GPF__INLINE void log_softmax_rows_body(const gpf__fibres *f)
+{
+    rows(f, true);
+}
+VERSIONS(void, , log_softmax_rows, (const gpf__fibres *f), (f))
 
 static void softmax_eval(const gpf_call *c)
 {
-    softmax_rows(c, false);
+    gpf__each_fibres(c->x[0], c->y, (ptrdiff_t)1 << axis_of(c->attr, c->y->rank), softmax_rows);
 }
 
 static void log_softmax_eval(const gpf_call *c)
 {
-    softmax_rows(c, true);
+    gpf__each_fibres(c->x[0], c->y, (ptrdiff_t)1 << axis_of(c->attr, c->y->rank), log_softmax_rows);
 }
 
 /* Along the last axis of a matrix: by row. */
 static bool by_row(const gpf__patch *p)
 {
     const gpf_tensor *x = p->call->x[0];
-    return gpf_op_softmax.flags & GPF_OP_STRIDED && x->rank == 2 && axis_of(p->call->attr, 2) == 1;
+    return x->rank == 2 && axis_of(p->call->attr, 2) == 1;
 }
 
 static int softmax_damage(const gpf__patch *p)
@@ -95,7 +147,7 @@ const gpf_op gpf_op_softmax = { .name = "softmax",
                                 .arity = 1,
                                 .formula = "e^x / sum e^x along an axis, the last by default",
                                 .latex = "\\operatorname{softmax}(x)",
-                                .flags = GPF_OP_DENSE,
+                                .flags = GPF_OP_STRIDED,
                                 .params = axis_params,
                                 .shape = softmax_shape,
                                 .eval = softmax_eval,
@@ -110,7 +162,7 @@ const gpf_op gpf_op_log_softmax = { .name = "log_softmax",
                                     .arity = 1,
                                     .formula = "x - log sum e^x along an axis, the last by default",
                                     .latex = "\\log\\operatorname{softmax}(x)",
-                                    .flags = GPF_OP_DENSE,
+                                    .flags = GPF_OP_STRIDED,
                                     .params = axis_params,
                                     .shape = softmax_shape,
                                     .eval = log_softmax_eval,

@@ -53,7 +53,6 @@ typedef struct gpf__patch {
     gpf__tile *y;
     size_t points;
     double *delta, *strip; /* room for any tile; for two strips */
-    size_t strip_size;     /* of one */
     double *scratch;       /* four times what the op asks for at the base */
 } gpf__patch;
 

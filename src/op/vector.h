@@ -153,8 +153,8 @@ GPF__INLINE double gpf__log_sum(double k, double f, double c)
                  r45 = 0x1.7464c1b9fd848p-3 + z * 0x1.39c417a4db259p-3;
     const double r = (r01 + z2 * r23) + z2 * z2 * (r45 + z2 * 0x1.2dcc6c7ef8369p-3);
     const double half = 0.5 * f * f;
-    return k * 0x1.62e42fefa2000p-1 +
-           (f - (half - (s * (half + z * r) + (k * 0x1.9ef35793c7673p-41 + c))));
+    const double most = k * 0x1.62e42fefa2000p-1, sum = most + f, lost = (most - sum) + f;
+    return sum + (lost - (half - (s * (half + z * r) + (k * 0x1.9ef35793c7673p-41 + c))));
 }
 
 /* x = 2^k m, sqrt(1/2) <= m < sqrt(2), for a normal x > 0. */

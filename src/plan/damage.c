@@ -585,7 +585,6 @@ static void carve_overlay(gpf_overlay *o, const gpf_damage *d, carver *c)
                                     .y = t,
                                     .delta = o->delta,
                                     .strip = o->operand,
-                                    .strip_size = d->strip,
                                     .scratch = scratch };
     }
 }
