@@ -11,12 +11,13 @@ enum { GPF__CPU_ANY, GPF__CPU_AVX2, GPF__CPU_AVX512, GPF__N_CPUS };
 #if defined(__x86_64__) && defined(__GNUC__)
 #define GPF__X86 1
 #define GPF__TARGET_AVX2 __attribute__((target("avx2,fma")))
-#ifdef __clang__ /* does not know the preference */
-#define GPF__TARGET_AVX512 __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw")))
+#ifdef __clang__ /* has no such words for the width */
+#define GPF__WIDE
 #else
-#define GPF__TARGET_AVX512 \
-    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw,prefer-vector-width=512")))
+#define GPF__WIDE ",prefer-vector-width=512"
 #endif
+#define GPF__TARGET_AVX512 \
+    __attribute__((target("avx2,fma,avx512f,avx512vl,avx512dq,avx512bw" GPF__WIDE)))
 #endif
 
 extern atomic_int gpf__cpu_found;

@@ -61,13 +61,14 @@ void gpf__each_fibres(const gpf_tensor *x, const gpf_tensor *y, ptrdiff_t axes,
     merge(reduced, &n_reduced);
     const axis one = { 1, 1, 1 };
     const axis lane = n_kept ? kept[--n_kept] : one, run = n_reduced ? reduced[--n_reduced] : one;
-    gpf__fibres f = { .n = run.len,
-                      .runs = 1,
-                      .x_lane = lane.x,
-                      .y_lane = lane.y,
-                      .x_step = run.x,
-                      .y_step = run.y,
-                      .n_outer = n_reduced };
+    gpf__fibres f; /* only what is used is set: a call must be cheap for a handful of numbers */
+    f.n = run.len;
+    f.runs = 1;
+    f.x_lane = lane.x;
+    f.y_lane = lane.y;
+    f.x_step = run.x;
+    f.y_step = run.y;
+    f.n_outer = n_reduced;
     for (int a = 0; a < n_reduced; a++) {
         f.len[a] = reduced[a].len;
         f.x_outer[a] = reduced[a].x;

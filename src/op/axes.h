@@ -58,7 +58,7 @@ void gpf__outputs(const gpf__fibres *f, const double *value);
 /* The larger, or the first NaN. */
 GPF__INLINE double gpf__larger(double most, double u)
 {
-    return (u > most) | (u != u) ? u : most;
+    return ((u > most) | (u != u)) ? u : most;
 }
 
 /* Largest element of every lane; NaN if one is NaN. */

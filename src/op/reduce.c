@@ -76,7 +76,8 @@ static double sum_along(const double *x, size_t n)
 GPF__INLINE void leaf_across_body(const gpf__fibres *f, const double *x, size_t n, double *sum)
 {
     double s[PARTS * GPF__LANES], buffer[GPF__LANES];
-    memset(s, 0, sizeof s);
+    for (size_t k = 0; k < PARTS; k++)
+        memset(s + k * GPF__LANES, 0, f->lanes * sizeof *s);
     for (size_t i = 0; i < n; i++) {
         const double *u = gpf__lanes(x + (ptrdiff_t)i * f->x_step, f->x_lane, f->lanes, buffer);
         double *part = s + i % PARTS * GPF__LANES;
@@ -108,7 +109,9 @@ static void sum_across(const gpf__fibres *f, const double *x, size_t n, double *
 
 static void sum_fibres(const gpf__fibres *f)
 {
-    double total[GPF__LANES] = { 0 }, sum[GPF__LANES];
+    double total[GPF__LANES], sum[GPF__LANES];
+    for (size_t j = 0; j < f->lanes; j++)
+        total[j] = 0;
     for (size_t r = 0; r < f->runs; r++) {
         ptrdiff_t x_at, y_at;
         gpf__run_start(f, r, &x_at, &y_at);
@@ -301,33 +304,52 @@ static int winner_shape(const gpf_shape *x, int n_x, const gpf_attr *attr, gpf_s
     return status;
 }
 
-/* y = 1/count where x = most, NaN beside a NaN. */
+/* share += [x = most] */
+GPF__INLINE void count_run(const gpf__fibres *f, const double *x, const double *most, double *share)
+{
+    double buffer[GPF__LANES];
+    for (size_t i = 0; i < f->n; i++) {
+        const double *u = gpf__lanes(x + (ptrdiff_t)i * f->x_step, f->x_lane, f->lanes, buffer);
+        GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
+        {
+            share[j] += gpf__pick(u[j] == most[j], 1, 0);
+        }
+    }
+}
+
+/* y = share where x = most, NaN beside a NaN. */
+GPF__INLINE void share_run(const gpf__fibres *f, const double *x, double *y, const double *most,
+                           const double *share)
+{
+    double buffer[GPF__LANES], to[GPF__LANES];
+    for (size_t i = 0; i < f->n; i++) {
+        const double *u = gpf__lanes(x + (ptrdiff_t)i * f->x_step, f->x_lane, f->lanes, buffer);
+        double *row = y + (ptrdiff_t)i * f->y_step, *z = gpf__lanes_to(row, f->y_lane, to);
+        GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
+        {
+            const double other = gpf__pick(most[j] != most[j], most[j], 0);
+            z[j] = gpf__pick(u[j] == most[j], share[j], other);
+        }
+        gpf__lanes_done(row, f->y_lane, f->lanes, to);
+    }
+}
+
 GPF__INLINE void winner_fibres_body(const gpf__fibres *f)
 {
-    double most[GPF__LANES], share[GPF__LANES] = { 0 }, buffer[GPF__LANES], to[GPF__LANES];
+    double most[GPF__LANES], share[GPF__LANES];
+    ptrdiff_t x_at, y_at;
     gpf__largest(f, most);
-    for (int pass = 0; pass < 2; pass++) {
-        for (size_t i = 0; i < f->n * f->runs; i++) {
-            ptrdiff_t x_at, y_at;
-            gpf__run_start(f, i / f->n, &x_at, &y_at);
-            x_at += (ptrdiff_t)(i % f->n) * f->x_step;
-            const double *u = gpf__lanes(f->x + x_at, f->x_lane, f->lanes, buffer);
-            if (pass == 0) {
-                GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
-                {
-                    share[j] += gpf__pick(u[j] == most[j], 1, 0);
-                }
-                continue;
-            }
-            double *row = f->y + y_at + (ptrdiff_t)(i % f->n) * f->y_step;
-            double *y = gpf__lanes_to(row, f->y_lane, to);
-            GPF__SIMD for (size_t j = 0; j < f->lanes; j++)
-            {
-                const double other = gpf__pick(most[j] != most[j], most[j], 0);
-                y[j] = gpf__pick(u[j] == most[j], 1 / share[j], other);
-            }
-            gpf__lanes_done(row, f->y_lane, f->lanes, to);
-        }
+    for (size_t j = 0; j < f->lanes; j++)
+        share[j] = 0;
+    for (size_t r = 0; r < f->runs; r++) {
+        gpf__run_start(f, r, &x_at, &y_at);
+        count_run(f, f->x + x_at, most, share);
+    }
+    for (size_t j = 0; j < f->lanes; j++)
+        share[j] = 1 / share[j];
+    for (size_t r = 0; r < f->runs; r++) {
+        gpf__run_start(f, r, &x_at, &y_at);
+        share_run(f, f->x + x_at, f->y + y_at, most, share);
     }
 }
 VERSIONS(void, , winner_fibres, (const gpf__fibres *f), (f))
@@ -415,8 +437,10 @@ VERSIONS(void, , exp_sum, (const gpf__fibres *f, const double *x, const double *
 
 static void logsumexp_fibres(const gpf__fibres *f)
 {
-    double m[GPF__LANES], s[GPF__LANES] = { 0 };
+    double m[GPF__LANES], s[GPF__LANES];
     gpf__largest(f, m);
+    for (size_t j = 0; j < f->lanes; j++)
+        s[j] = 0;
     for (size_t r = 0; r < f->runs; r++) {
         ptrdiff_t x_at, y_at;
         gpf__run_start(f, r, &x_at, &y_at);

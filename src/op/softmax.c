@@ -49,8 +49,10 @@ GPF__INLINE void row_along(size_t n, const double *x, double *y, double m, bool 
 
 GPF__INLINE void rows_across(const gpf__fibres *f, const double *m, bool logarithm)
 {
-    double s[GPF__LANES] = { 0 }, from[GPF__LANES], to[GPF__LANES];
+    double s[GPF__LANES], from[GPF__LANES], to[GPF__LANES];
     const size_t lanes = f->lanes;
+    for (size_t j = 0; j < lanes; j++)
+        s[j] = 0;
     for (size_t i = 0; i < f->n; i++) {
         const double *x = gpf__lanes(f->x + (ptrdiff_t)i * f->x_step, f->x_lane, lanes, from);
         double *row = f->y + (ptrdiff_t)i * f->y_step, *y = gpf__lanes_to(row, f->y_lane, to);

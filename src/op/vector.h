@@ -10,8 +10,8 @@
  *              libm           libmvec 2.36     SLEEF 3.5 u10       here
  *     exp      0.5   5.9      3.1   1.2        0.9   1.9           0.7   1.7
  *     expm1    0.8   13       2.9   1.3        1.0   4.2           1.1   1.9
- *     log      0.5   5.0      1.6   1.5        0.8   3.5           0.8   2.0
- *     log1p    0.8   9-14     2.4   2.0        0.8   3.8           0.8   2.4
+ *     log      0.5   5.0      1.6   1.5        0.8   3.5           0.8   2.1
+ *     log1p    0.8   9-14     2.4   2.0        0.8   3.8           0.8   2.6
  *     tanh     2.1   18       2.2   3.4        1.0   5.7           1.3   2.7
  *     sin      0.5   13-20    3.5   1.4        0.8   2.6-5         0.8   3.0
  *     cos      0.5   15-20    3.7   1.1        0.7   2.8-5         0.8   2.9
@@ -174,7 +174,7 @@ GPF__INLINE gpf__float gpf__float_of(double x)
 GPF__INLINE double gpf__log_edges(double u, double y)
 {
     const double edge = u == 0 ? -HUGE_VAL : u < 0 ? (double)NAN : u; /* infinity, NaN */
-    return (u > 0) & (u < HUGE_VAL) ? y : edge;
+    return ((u > 0) & (u < HUGE_VAL)) ? y : edge;
 }
 
 GPF__INLINE double gpf__log(double x)

@@ -35,7 +35,7 @@ static const struct function {
     { &gpf_op_expm1, expm1l, -2, 2, 1.1 },
     { &gpf_op_expm1, expm1l, -1e-5, 1e-5, 0.6 },
     { &gpf_op_expm1, expm1l, -700, 709.7, 1.1 },
-    { &gpf_op_log, logl, 0.5, 2, 0.8 },
+    { &gpf_op_log, logl, 0.5, 2, 0.9 },
     { &gpf_op_log, logl, 0x1p-1074, 0x1p-1022, 0.6 },
     { &gpf_op_log, logl, 0, DBL_MAX, 0.6 },
     { &gpf_op_log1p, log1pl, -0.99, 3, 0.9 },
