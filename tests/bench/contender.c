@@ -151,7 +151,7 @@ int contender_ask(who w, char *answer, size_t size, const char *format, ...)
     answer[strcspn(answer, "\n")] = 0;
     if (strncmp(answer, "ok ", 3))
         return 0;
-    memmove(answer, answer + 3, strlen(answer + 3) + 1);
+    memmove(answer, answer + 3, size - 3);
     return 1;
 }
 

@@ -192,7 +192,7 @@ static void product_values(void *job, double *three)
         for (size_t i = 0; i < n; i++) {
             const gpf_element *e = gpf_check_element(p->check, i);
             g[i] = e->verdict == GPF_RIGHT ? e->numeric : e->analytic;
-            three[2] += e->verdict == GPF_WRONG || e->verdict == GPF_UNRESOLVED;
+            three[2] += e->verdict == GPF_WRONG;
         }
         three[0] = gpf_check_value(p->check);
         three[1] = work_projection(n, g);
