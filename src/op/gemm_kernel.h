@@ -120,31 +120,47 @@ static ALWAYS_INLINE TARGET void NAME(dot_tile)(const gemm *g, int rows, int col
 #define CASE(n)                   \
     case n:                       \
         NAME(column_tiles)(g, n); \
-        break;
+        break
 static TARGET void NAME(columns)(const gemm *g)
 {
     switch (g->n) {
-        CASE(1)
-        CASE(2)
-        CASE(3) CASE(4) CASE(5) CASE(6)
+        CASE(1);
+        CASE(2);
+        CASE(3);
+        CASE(4);
+        CASE(5);
+        CASE(6);
 #if TILE_COLS > 6
-            CASE(7) CASE(8) CASE(9) CASE(10) CASE(11) CASE(12)
+        CASE(7);
+        CASE(8);
+        CASE(9);
+        CASE(10);
+        CASE(11);
+        CASE(12);
 #endif
     }
 }
 #undef CASE
 
 #define CASE(m, n)               \
-    case m *DOT_COLS + n:        \
+    case 10 * m + n:             \
         NAME(dot_tile)(g, m, n); \
-        break;
+        break
 static TARGET void NAME(dots)(const gemm *g)
 {
-    switch (g->m * DOT_COLS + g->n) {
-        CASE(1, 1)
-        CASE(1, 2)
-        CASE(1, 3) CASE(2, 1) CASE(2, 2) CASE(2, 3) CASE(3, 1) CASE(3, 2) CASE(3, 3) CASE(4, 1)
-            CASE(4, 2) CASE(4, 3)
+    switch (10 * g->m + g->n) {
+        CASE(1, 1);
+        CASE(1, 2);
+        CASE(1, 3);
+        CASE(2, 1);
+        CASE(2, 2);
+        CASE(2, 3);
+        CASE(3, 1);
+        CASE(3, 2);
+        CASE(3, 3);
+        CASE(4, 1);
+        CASE(4, 2);
+        CASE(4, 3);
     }
 }
 #undef CASE

@@ -41,7 +41,7 @@ static double *at(gpf__matrix M, size_t i, size_t j)
 static void compare(dice *d, size_t m, size_t n, size_t k, int la, int lb, int ly, int add)
 {
     const room A = make(d, m, k, la), B = make(d, k, n, lb), Y = make(d, m, n, ly);
-    double *y = malloc(Y.size * sizeof *y);
+    double *y = malloc((Y.size + 1) * sizeof *y);
     assert_non_null(y);
     memcpy(y, Y.M.data, Y.size * sizeof *y);
     const gpf__matrix before = { y, Y.M.row, Y.M.col };
@@ -93,13 +93,18 @@ static void test_layouts(void **state)
                     l / N_IN / N_IN, below(&d, 2));
 }
 
-static void test_nothing_to_add(void **state)
+static void test_empty(void **state)
 {
     (void)state;
     dice d = { 3 };
     for (int add = 0; add < 2; add++)
-        for (int layout = 0; layout < N_OUT; layout++)
+        for (int layout = 0; layout < N_OUT; layout++) {
             compare(&d, 5, 3, 0, ROWS, ROWS, layout, add);
+            for (int l = 0; l < N_OUT * N_OUT; l++) {
+                compare(&d, 2, 0, 70, l % N_OUT, l / N_OUT, layout, add);
+                compare(&d, 0, 3, 70, l % N_OUT, l / N_OUT, layout, add);
+            }
+        }
 }
 
 /* An element has the same bits when fewer rows or columns are computed. */
@@ -200,9 +205,9 @@ static void test_other_cpus(void **state)
 int main(int argc, char **argv)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_small),          cmocka_unit_test(test_layouts),
-        cmocka_unit_test(test_nothing_to_add), cmocka_unit_test(test_parts),
-        cmocka_unit_test(test_not_finite),     cmocka_unit_test(test_other_cpus),
+        cmocka_unit_test(test_small),      cmocka_unit_test(test_layouts),
+        cmocka_unit_test(test_empty),      cmocka_unit_test(test_parts),
+        cmocka_unit_test(test_not_finite), cmocka_unit_test(test_other_cpus),
     };
     (void)argc;
     program = argv[0];
