@@ -65,6 +65,7 @@ typedef struct product {
     double *theta, *X, *Y;
     gpf_plan *plan;
     gpf_workspace *ws;
+    gpf_optimizer *sgd;
     gpf_check *check;
 } product;
 
@@ -101,6 +102,7 @@ static void product_close(void *job)
 {
     product *p = job;
     gpf_check_free(p->check);
+    gpf_optimizer_free(p->sgd);
     gpf_workspace_free(p->ws);
     gpf_plan_free(p->plan);
     gpf_point_free(p->at);
@@ -147,6 +149,7 @@ static void *product_open(const work *w)
         gpf_grad(g, y, xs, n, out + 1);
         p->plan = gpf_plan_alloc(g, out, is(w, "loss") ? 1 : n + 1, B);
         p->ws = p->plan ? gpf_workspace_alloc(p->plan) : NULL;
+        p->sgd = gpf_optimizer_alloc(gpf_optimizer_find("sgd"), gpf_graph_n_params(g));
     }
     gpf_diag why = { 0 };
     if (gpf_graph_status(g, &why))
@@ -158,13 +161,11 @@ static void *product_open(const work *w)
     return NULL;
 }
 
-/* All gradients are asked for in order, so they are one vector beside theta. */
-static void step(product *p, size_t n)
+/* All gradients are asked for in order, so they are one vector beside the params. */
+static void step(product *p)
 {
     gpf_plan_run(p->plan, p->ws, p->at);
-    const double *grad = gpf_workspace_output(p->ws, 1);
-    for (size_t i = 0; i < n; i++)
-        p->theta[i] -= WORK_RATE * grad[i];
+    gpf_optimizer_step(p->sgd, gpf_point_params(p->at), gpf_workspace_output(p->ws, 1), WORK_RATE);
 }
 
 static void product_run(void *job, long times)
@@ -176,7 +177,7 @@ static void product_run(void *job, long times)
         if (p->check)
             gpf_check_run(p->check, p->at, &how, NULL);
         else if (train)
-            step(p, p->w.n_params);
+            step(p);
         else
             gpf_plan_run(p->plan, p->ws, p->at);
 }
