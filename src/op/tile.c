@@ -291,9 +291,24 @@ static void move_tile(const gpf__tile *x, gpf__tile *y, gpf__move m, size_t poin
         }
 }
 
+/* One row that is repeated over all of y's, as a bias is. */
+static void repeat_row(gpf__tile *x, gpf__tile *y, size_t points)
+{
+    gpf__tile_settle(x, points);
+    y->at = gpf__rect_rows(y, 0, y->rows, x->at.col, x->at.n_cols);
+    double *to = y->data;
+    for (size_t k = 0; k < x->at.n_cols * points; k++)
+        for (size_t i = 0; i < y->rows; i++)
+            *to++ = x->data[k];
+}
+
 int gpf__damage_moved(const gpf__patch *p, const gpf__move *move)
 {
     gpf__tile *y = p->y;
+    if (p->call->n_x == 1 && move->all_rows && !move->all_cols) {
+        repeat_row(p->x[0], y, p->points);
+        return 1;
+    }
     for (int i = 0; i < p->call->n_x; i++)
         if (gpf__tile_damaged(p->x[i])) {
             const gpf__rect at = moved_rect(p->x[i], y, move[i]);

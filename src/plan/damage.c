@@ -116,10 +116,23 @@ static int n_inputs(const gpf_plan *p, int v)
     return value->source == GPF__VIEW ? 1 : value->step >= 0 ? p->step[value->step].n_in : 0;
 }
 
-static int input(const gpf_plan *p, int v, int i)
+static int named_input(const gpf_plan *p, int v, int i)
 {
     const gpf__value *value = &p->value[v];
     return value->source == GPF__VIEW ? value->of : p->in[p->step[value->step].first_in + i];
+}
+
+/* The value itself, where v is only another name for it. */
+static int behind(const gpf_plan *p, int v)
+{
+    while (p->value[v].source == GPF__VIEW && !p->value[v].view)
+        v = p->value[v].of;
+    return v;
+}
+
+static int input(const gpf_plan *p, int v, int i)
+{
+    return behind(p, named_input(p, v, i));
 }
 
 static void matrix_sizes(const gpf_tensor *t, size_t *rows, size_t *cols)
@@ -393,7 +406,7 @@ int gpf__damage_make(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t 
     d->target = calloc(n + 1, sizeof *d->target);
     int status = d->target ? gpf__plan_make(g, &y, 1, N, xs, n, true, &d->plan) : GSL_ENOMEM;
     if (status == GSL_SUCCESS) {
-        d->y = value_of(d->plan, y);
+        d->y = behind(d->plan, value_of(d->plan, y));
         if (gpf__tensor_size(&d->plan->value[d->y].t) != 1)
             status = GPF_ESHAPE;
     }
@@ -924,17 +937,16 @@ static void run_whole(gpf_overlay *o, int v, size_t points, gpf_branch *b)
             same &= materialise(x, q, points, &o->t[in], room);
             room += d->most;
         }
+        for (int i = 0; i < call->n_x; i++)
+            o->t[named_input(p, v, i)] = o->t[input(p, v, i)];
         gpf_tensor *t = &o->t[v];
         if (same) {
             *t = d->base->t[v];
         } else if (value->source == GPF__VIEW) {
             ptrdiff_t offset = 0;
             const gpf_tensor *x = &o->t[value->of];
-            *t = *x;
-            if (value->view) {
-                *t = value->t;
-                value->view->view(t, x, &value->attr, &offset);
-            }
+            *t = value->t;
+            value->view->view(t, x, &value->attr, &offset);
             t->data = x->data + offset;
         } else {
             *t = d->base->t[v];
@@ -947,8 +959,10 @@ static void run_whole(gpf_overlay *o, int v, size_t points, gpf_branch *b)
         gpf__tile whole = { .base = t, .rows = y->rows, .cols = y->cols, .all = y->all };
         for (size_t c = 0; c < y->cols; c++)
             gpf__tile_base(&whole, &y->at, c, 1, 1, y->data + (c * points + q) * y->rows);
-        for (int i = 0; i < call->n_x; i++)
-            o->t[d->in[d->place[v].first_x + i]] = *call->x[i];
+        for (int i = 0; i < call->n_x; i++) {
+            o->t[input(p, v, i)] = *call->x[i];
+            o->t[named_input(p, v, i)] = d->base->t[named_input(p, v, i)];
+        }
         *t = d->base->t[v];
     }
 }
