@@ -2,6 +2,7 @@
 #include "config.h"
 #include "op/gemm.h"
 #include "op/tile.h"
+#include "op/vector.h"
 
 #include <gsl/gsl_cblas.h>
 #include <limits.h>
@@ -98,14 +99,43 @@ static gpf__matrix matrix_at(const gpf_tensor *t, size_t i, size_t j)
                           t->stride[0], t->stride[1] };
 }
 
+/* y = base + w u, n elements; y may be base. */
+GPF__INLINE void shifted_body(size_t n, double *y, const double *base, double w, const double *u)
+{
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
+        y[i] = base[i] + w * u[i];
+    }
+}
+VERSIONS(void, , shifted, (size_t n, double *y, const double *base, double w, const double *u),
+         (n, y, base, w, u))
+
+/* Rows of at least so many elements are made one by one from the base; shorter ones all at once,
+ * from as many copies of it. */
+enum { LONG_ROWS = 32 };
+
 /* Columns c .. c+n-1 of what `of` is at the base, plus dA B; dA is (points rows) x count. */
 static void add_few(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
                     double *to)
 {
-    const ptrdiff_t ld = (ptrdiff_t)(points * made->at.n_rows);
-    gpf__tile_base(of, &made->at, c, n, points, to);
-    gpf__gemm((size_t)ld, n, made->count, (gpf__matrix){ made->few, 1, ld },
-              matrix_at(made->call->x[1], made->first, c), (gpf__matrix){ to, 1, ld }, 1);
+    const size_t rows = made->at.n_rows;
+    const ptrdiff_t ld = (ptrdiff_t)(points * rows);
+    const gpf__matrix b = matrix_at(made->call->x[1], made->first, c);
+    if (rows < LONG_ROWS) {
+        gpf__tile_base(of, &made->at, c, n, points, to);
+        gpf__gemm((size_t)ld, n, made->count, gpf__matrix_read(made->with, 1, ld), b,
+                  (gpf__matrix){ to, 1, ld }, 1);
+        return;
+    }
+    const gpf__columns base = gpf__tile_base_columns(of, &made->at, c, n, points, to);
+    for (size_t j = n; j-- > 0;) /* from the end: base may be columns at the front of `to` */
+        for (size_t p = points; p-- > 0;) {
+            double *y = to + (j * points + p) * rows;
+            const double *from = base.data + (ptrdiff_t)j * base.col + p * base.point;
+            for (size_t k = 0; k < made->count; k++, from = y)
+                shifted(rows, y, from, b.data[(ptrdiff_t)k * b.row + (ptrdiff_t)j * b.col],
+                        made->with + k * (size_t)ld + p * rows);
+        }
 }
 
 /* A changes by dA in some rows and columns: those rows of Y by dA B[columns, :], a low-rank
@@ -121,7 +151,9 @@ static void damage_left(const gpf__patch *p)
     const double *delta = gpf__tile_delta(a, p->points, p->delta, p->strip);
     const ptrdiff_t ld = (ptrdiff_t)(p->points * y->at.n_rows);
     if (y->few && y->count <= GPF__FEW) {
-        memcpy(y->few, delta, y->count * (size_t)ld * sizeof *delta);
+        y->with = delta;
+        if (!a->changes) /* the room is shared */
+            y->with = memcpy(y->few, delta, y->count * (size_t)ld * sizeof *delta);
         y->call = p->call;
         y->columns = add_few;
         return;
@@ -136,11 +168,24 @@ static void damage_left(const gpf__patch *p)
 static void add_right(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
                       double *to)
 {
-    const size_t k = made->count;
-    gpf__tile_base(of, &made->at, c, n, points, to);
-    gpf__gemm(made->rows, n * points, k, matrix_at(made->call->x[0], 0, made->first),
-              gpf__matrix_read(made->few + (c - made->at.col) * points * k, 1, (ptrdiff_t)k),
-              (gpf__matrix){ to, 1, (ptrdiff_t)made->rows }, 1);
+    const size_t k = made->count, rows = made->rows;
+    const gpf__matrix a = matrix_at(made->call->x[0], 0, made->first);
+    const double *delta = made->with + (c - made->at.col) * points * k;
+    if (rows < LONG_ROWS || a.row != 1) {
+        gpf__tile_base(of, &made->at, c, n, points, to);
+        gpf__gemm(rows, n * points, k, a, gpf__matrix_read(delta, 1, (ptrdiff_t)k),
+                  (gpf__matrix){ to, 1, (ptrdiff_t)rows }, 1);
+        return;
+    }
+    const gpf__columns base = gpf__tile_base_columns(of, &made->at, c, n, points, to);
+    for (size_t j = n; j-- > 0;)
+        for (size_t p = points; p-- > 0;) {
+            double *y = to + (j * points + p) * rows;
+            const double *from = base.data + (ptrdiff_t)j * base.col + p * base.point;
+            for (size_t i = 0; i < k; i++, from = y)
+                shifted(rows, y, from, delta[(j * points + p) * k + i],
+                        a.data + (ptrdiff_t)i * a.col);
+        }
 }
 
 /* B changes by dB in some rows and columns: those columns of Y by A[:, rows] dB. */
@@ -151,7 +196,7 @@ static void damage_right(const gpf__patch *p)
     y->at = gpf__rect_rows(y, 0, y->rows, b->at.col, n);
     const double *delta = gpf__tile_delta(b, p->points, p->delta, p->strip);
     if (y->few && b->at.list == 0 && n * k <= y->rows * GPF__FEW) {
-        memcpy(y->few, delta, n * k * p->points * sizeof *delta);
+        y->with = memcpy(y->few, delta, n * k * p->points * sizeof *delta);
         y->first = (size_t)b->at.row[0];
         y->count = k;
         y->call = p->call;

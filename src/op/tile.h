@@ -34,6 +34,7 @@ struct gpf__tile {
                     double *to);
     /* What it needs (matrix.c): room for GPF__FEW columns at all points, or NULL: do not offer it. */
     double *few;
+    const double *with; /* the changes it is made with: in `few` or in an input's tile */
     const gpf_call *call;
     size_t first, count;
     int *kept; /* room for a list of rows, what it holds and its name */
