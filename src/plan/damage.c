@@ -18,7 +18,7 @@ typedef struct entry {
     int value;
     int strip;    /* of the group, where it lives; -1: in its tile, others read it */
     bool changes; /* its tile holds changes only */
-    bool narrow;  /* nothing that follows is wide: rows left out save little */
+    bool narrow;  /* what follows is little: rows left out would save less than they cost */
     int own[3];   /* of a member of a group: the entries of the group its inputs are, or -1 */
     const gpf_op *op;
 } entry;
@@ -200,13 +200,13 @@ static int make_items(gpf_damage *d, target *t, int *last_reader)
         for (int i = 0; i < n_inputs(p, e[k].value); i++)
             if (last_reader[input(p, e[k].value, i)] != INT32_MAX)
                 last_reader[input(p, e[k].value, i)] = e[k].value;
-    enum { WIDE = 8 };
-    bool narrow = true;
+    enum { FEW_COLUMNS = 14 };
+    size_t to_come = 0;
     for (size_t k = t->n; k-- > 0;) {
         size_t rows, cols;
         matrix_sizes(&p->value[e[k].value].t, &rows, &cols);
-        e[k].narrow = narrow;
-        narrow &= cols < WIDE;
+        e[k].narrow = to_come < FEW_COLUMNS;
+        to_come += rows > 1 ? cols : 0;
     }
     t->first_item = d->n_item;
     for (size_t k = 0, end; k < t->n; k = end) {
