@@ -61,6 +61,13 @@ static int order_of(const gpf_tensor *t)
     return t->stride[0] < t->stride[1] ? 1 : -1;
 }
 
+/* Is this data better read with its columns contiguous? */
+static bool worth_turning(const gpf__maker *m, gpf_node i, const gpf_tensor *t)
+{
+    return m->need[i] & GPF__IS_READ && t->dim[1] <= NARROW &&
+           is_batch(m, gpf__get(m->g, i)->shape, t);
+}
+
 /* Layout is the plan's: samples are the fast axis, so that layers of a few units still fill a
  * vector; elementwise results lie as their inputs do. Everything works with any layout: this only decides
  * how fast. What is an output has no say, so that its value has the same bits if it is none. */
@@ -76,7 +83,12 @@ static void choose_layout(const gpf__maker *m, gpf_node i, gpf_tensor *t)
         const gpf__value *x = &m->p->value[m->index[node->x[k]]];
         if (memcmp(x->t.dim, t->dim, sizeof t->dim))
             continue;
-        *(x->source == GPF__DATA ? &data : &vote) += order_of(&x->t);
+        if (x->source != GPF__DATA)
+            vote += order_of(&x->t);
+        else if (worth_turning(m, node->x[k], &x->t))
+            vote++; /* also where it is not turned: the layouts must be the same */
+        else
+            data += order_of(&x->t);
     }
     vote = vote ? vote : data;
     if (vote > 0 || (vote == 0 && is_batch(m, node->shape, t))) {
@@ -134,8 +146,7 @@ static int add_consts(gpf__maker *m, size_t n, ptrdiff_t *at)
 static int turn_data(gpf__maker *m, gpf_node i, gpf__value v)
 {
     int from = m->index[i];
-    if (m->keep || !(m->need[i] & GPF__IS_READ) || v.t.dim[1] > NARROW ||
-        !is_batch(m, gpf__get(m->g, i)->shape, &v.t))
+    if (m->keep || !worth_turning(m, i, &v.t))
         return GSL_SUCCESS;
     const gpf_attr none = { .p = { 0 } };
     v.node = GPF_NONE;
