@@ -35,6 +35,7 @@ enum { TILE_VECS = 2, DOT_ROWS = 4, DOT_COLS = 3 };
 #define LANES 2
 #define TILE_COLS 6
 #define FMA(a, b, c) ((a) * (b) + (c))
+#define FMA1(a, b, c) FMA(a, b, c)
 #define SPLAT(s) ((vec){ (s), (s) })
 #define TAIL size_t
 #define TAIL_OF(n) (n)
@@ -66,6 +67,7 @@ static void pack_any(double *P, size_t ld, size_t m, size_t n, gpf__matrix M)
 #define LANES 4
 #define TILE_COLS 6
 #define FMA(a, b, c) ((vec)_mm256_fmadd_pd((__m256d)(a), (__m256d)(b), (__m256d)(c)))
+#define FMA1(a, b, c) __builtin_fma(a, b, c)
 #define SPLAT(s) ((vec)_mm256_set1_pd(s))
 #define TAIL __m256i
 /* Lane i takes part if i < n. */
@@ -120,6 +122,7 @@ static GPF__TARGET_AVX2 void pack_avx2(double *P, size_t ld, size_t m, size_t n,
 #define LANES 8
 #define TILE_COLS 12
 #define FMA(a, b, c) ((vec)_mm512_fmadd_pd((__m512d)(a), (__m512d)(b), (__m512d)(c)))
+#define FMA1(a, b, c) __builtin_fma(a, b, c)
 #define SPLAT(s) ((vec)_mm512_set1_pd(s))
 #define TAIL __mmask8
 #define TAIL_OF(n) ((__mmask8)((1u << (n)) - 1))
@@ -139,19 +142,23 @@ enum { PACK_K = 32, PACK_M = 32, PACK_N = 24, SPREAD = 128 };
 /* Shorter dots lose too much in adding up their lanes. */
 enum { DOT_K = 65 };
 enum { MAX_COLS = 12 };
+/* Multiplications up to which a product is made one by one; less than DOT_K. */
+enum { FEW = 32 };
 
 typedef struct level {
     size_t rows, cols; /* of a tile */
     void (*columns)(const gemm *g);
     void (*dots)(const gemm *g);
     void (*pack)(double *P, size_t ld, size_t m, size_t n, gpf__matrix M);
+    void (*few)(size_t m, size_t n, size_t k, const gpf__matrix *A, const gpf__matrix *B,
+                const gpf__matrix *Y, bool add);
 } level;
 
 static const level levels[GPF__N_CPUS] = {
-    [GPF__CPU_ANY] = { 4, 6, columns_any, dots_any, pack_any },
+    [GPF__CPU_ANY] = { 4, 6, columns_any, dots_any, pack_any, few_any },
 #ifdef GPF__X86
-    [GPF__CPU_AVX2] = { 8, 6, columns_avx2, dots_avx2, pack_avx2 },
-    [GPF__CPU_AVX512] = { 16, 12, columns_avx512, dots_avx512, pack_avx2 },
+    [GPF__CPU_AVX2] = { 8, 6, columns_avx2, dots_avx2, pack_avx2, few_avx2 },
+    [GPF__CPU_AVX512] = { 16, 12, columns_avx512, dots_avx512, pack_avx2, few_avx512 },
 #endif
 };
 
@@ -241,17 +248,22 @@ static bool turned(const level *on, const gemm *g)
     return g->Y.row != 1 && g->Y.col == 1 && !slim;
 }
 
-void gpf__gemm(size_t m, size_t n, size_t k, gpf__matrix A, gpf__matrix B, gpf__matrix Y, int add)
+void gpf__gemm_at(size_t m, size_t n, size_t k, const gpf__matrix *A, const gpf__matrix *B,
+                  const gpf__matrix *Y, int add)
 {
     const level *on = &levels[gpf__cpu()];
-    gemm g = { m, n, k, A, B, Y, add };
+    if (m <= FEW && n <= FEW && k <= FEW && m * n * k <= FEW) {
+        on->few(m, n, k, A, B, Y, add);
+        return;
+    }
+    gemm g = { m, n, k, *A, *B, *Y, add };
     if (turned(on, &g))
         g = (gemm){ .m = n,
                     .n = m,
                     .k = k,
-                    .A = { B.data, B.col, B.row },
-                    .B = { A.data, A.col, A.row },
-                    .Y = { Y.data, Y.col, Y.row },
+                    .A = { B->data, B->col, B->row },
+                    .B = { A->data, A->col, A->row },
+                    .Y = { Y->data, Y->col, Y->row },
                     .add = add };
     const bool by_dots = k >= DOT_K && g.A.col == 1 && g.B.row == 1;
     const size_t k_block = by_dots ? 2 * K_BLOCK : K_BLOCK;

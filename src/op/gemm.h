@@ -21,9 +21,17 @@ static inline gpf__matrix gpf__matrix_read(const double *data, ptrdiff_t row, pt
     return (gpf__matrix){ u.write, row, col };
 }
 
+/* By address: copies of three matrices on the stack would cost more than a small product. */
+void gpf__gemm_at(size_t m, size_t n, size_t k, const gpf__matrix *A, const gpf__matrix *B,
+                  const gpf__matrix *Y, int add);
+
 /* Y (m x n) = A (m x k) B (k x n), or Y += A B if add. A and B are only read; Y overlaps neither.
  * An element's bits depend on its row of A, its column of B, k and the strides: not on m, n or its
  * place. Uses 90 KB of stack. */
-void gpf__gemm(size_t m, size_t n, size_t k, gpf__matrix A, gpf__matrix B, gpf__matrix Y, int add);
+static inline void gpf__gemm(size_t m, size_t n, size_t k, gpf__matrix A, gpf__matrix B,
+                             gpf__matrix Y, int add)
+{
+    gpf__gemm_at(m, n, k, &A, &B, &Y, add);
+}
 
 #endif

@@ -116,6 +116,21 @@ static ALWAYS_INLINE TARGET void NAME(dot_tile)(const gemm *g, int rows, int col
     }
 }
 
+/* So few multiplications that they cost less than arranging them: any layout, the same chains. */
+static TARGET void NAME(few)(size_t m, size_t n, size_t k, const gpf__matrix *A,
+                             const gpf__matrix *B, const gpf__matrix *Y, bool add)
+{
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < n; j++) {
+            const double *a = A->data + (ptrdiff_t)i * A->row;
+            const double *b = B->data + (ptrdiff_t)j * B->col;
+            double sum = 0, *y = Y->data + (ptrdiff_t)i * Y->row + (ptrdiff_t)j * Y->col;
+            for (size_t l = k; l > 0; l--, a += A->col, b += B->row)
+                sum = FMA1(*a, *b, sum);
+            *y = add ? *y + sum : sum;
+        }
+}
+
 /* One tile of columns, all rows; and one tile of dots. */
 #define CASE(n)                   \
     case n:                       \
@@ -171,6 +186,7 @@ static TARGET void NAME(dots)(const gemm *g)
 #undef LANES
 #undef TILE_COLS
 #undef FMA
+#undef FMA1
 #undef SPLAT
 #undef TAIL
 #undef TAIL_OF
