@@ -513,6 +513,7 @@ static void evaluate(gpf_overlay *o, size_t k, const double *t, size_t points, d
         else
             run_single(o, &d->entry[it->first], points, b);
     }
+    gpf__tile_settle(y, points);
     for (size_t p = 0; p < points; p++)
         f[p] = gpf__tile_damaged(y) ? y->data[p] : y->base->data[0];
 }
