@@ -41,65 +41,115 @@ static int input(const gpf_plan *p, int v, int i)
     return behind(p, gpf__named_input(p, v, i));
 }
 
-/* Marks what is downstream of `from` and upstream of y. */
-static void mark(const gpf_plan *p, int from, const unsigned char *to_y, unsigned char *down)
-{
-    memset(down, 0, (size_t)p->n_value);
-    down[from] = 1;
-    for (int v = from + 1; v < p->n_value; v++)
-        for (int i = 0; to_y[v] && i < n_inputs(p, v); i++)
-            down[v] |= down[input(p, v, i)];
-    down[from] = 0; /* its own value is the perturbed one */
-}
-
-static void mark_upstream(const gpf_plan *p, int y, unsigned char *to_y)
-{
-    memset(to_y, 0, (size_t)p->n_value);
-    to_y[y] = 1;
-    for (int v = y; v >= 0; v--)
-        for (int i = 0; to_y[v] && i < n_inputs(p, v); i++)
-            to_y[input(p, v, i)] = 1;
-}
-
 static bool same_sizes(const gpf_tensor *a, const gpf_tensor *b)
 {
     return a->rank == b->rank && !memcmp(a->dim, b->dim, sizeof a->dim);
 }
 
-/* Do all readers of a value in the list want to know only how it changes? */
-static bool linear_readers(const gpf_damage *d, const gpf__target *t, int value)
+/* Of a value, while a target's list is made. */
+typedef struct survey {
+    bool to_y, down; /* upstream of y; downstream of the target, so that it is in the list */
+    /* Where it is in the list: */
+    bool linear;     /* its readers want to know only how it changes */
+    int entry;       /* which one it is */
+    int last_reader; /* -1: none; INT32_MAX: whoever asked for y */
+} survey;
+
+static void mark_upstream(const gpf_plan *p, int y, survey *s)
+{
+    s[y].to_y = true;
+    for (int v = y; v >= 0; v--)
+        for (int i = 0; s[v].to_y && i < n_inputs(p, v); i++)
+            s[input(p, v, i)].to_y = true;
+}
+
+static void mark_downstream(const gpf_plan *p, int from, survey *s)
+{
+    for (int v = 0; v < p->n_value; v++)
+        s[v].down = v == from;
+    for (int v = from + 1; v < p->n_value; v++)
+        for (int i = 0; s[v].to_y && i < n_inputs(p, v); i++)
+            s[v].down |= s[input(p, v, i)].down;
+    s[from].down = false; /* its own value is the perturbed one */
+}
+
+/* Puts what a target damages into its list. */
+static int make_list(gpf_damage *d, gpf__target *t, const survey *s)
+{
+    const gpf_plan *p = d->plan;
+    t->first = d->n_entry;
+    for (int v = t->value + 1; v < p->n_value; v++) {
+        if (!s[v].down)
+            continue;
+        if (gpf__grow(&d->entry, &d->entry_cap, d->n_entry + 1, sizeof *d->entry))
+            return GSL_ENOMEM;
+        d->entry[d->n_entry++] = (gpf__entry){ v, -1, false, true, { -1, -1, -1 }, op_of(p, v) };
+    }
+    t->n = d->n_entry - t->first;
+    return GSL_SUCCESS;
+}
+
+static void find_readers(const gpf_damage *d, const gpf__target *t, survey *s)
 {
     const gpf_plan *p = d->plan;
     const gpf__entry *e = d->entry + t->first;
-    if (value == d->y)
-        return false;
+    for (size_t k = 0; k < t->n; k++) {
+        const bool is_y = e[k].value == d->y;
+        s[e[k].value].entry = (int)k;
+        s[e[k].value].last_reader = is_y ? INT32_MAX : -1;
+        s[e[k].value].linear = !is_y;
+    }
     for (size_t k = 0; k < t->n; k++)
-        for (int i = 0; i < n_inputs(p, e[k].value); i++)
-            if (input(p, e[k].value, i) == value && !(e[k].op && e[k].op->flags & GPF_OP_LINEAR))
-                return false;
-    return true;
+        for (int i = 0; i < n_inputs(p, e[k].value); i++) {
+            survey *x = &s[input(p, e[k].value, i)];
+            if (!x->down)
+                continue;
+            if (x->last_reader != INT32_MAX)
+                x->last_reader = e[k].value;
+            /* An elementwise reader takes values, whatever its row says. */
+            x->linear &= e[k].op && !e[k].op->map && e[k].op->flags & GPF_OP_LINEAR;
+        }
 }
 
-/* Cuts a target's list into items, and gives the members of groups that nobody else reads a strip
- * each. */
-static int make_items(gpf_damage *d, gpf__target *t, int *last_reader)
+/* Marks the entries behind which little follows. */
+static void find_narrow(const gpf_damage *d, const gpf__target *t)
 {
-    const gpf_plan *p = d->plan;
-    gpf__entry *e = d->entry + t->first;
-    for (size_t k = 0; k < t->n; k++)
-        last_reader[e[k].value] = e[k].value == d->y ? INT32_MAX : -1;
-    for (size_t k = 0; k < t->n; k++)
-        for (int i = 0; i < n_inputs(p, e[k].value); i++)
-            if (last_reader[input(p, e[k].value, i)] != INT32_MAX)
-                last_reader[input(p, e[k].value, i)] = e[k].value;
     enum { FEW_COLUMNS = 14 };
+    gpf__entry *e = d->entry + t->first;
     size_t to_come = 0;
     for (size_t k = t->n; k-- > 0;) {
         size_t rows, cols;
-        gpf__tile_sizes(&p->value[e[k].value].t, &rows, &cols);
+        gpf__tile_sizes(&d->plan->value[e[k].value].t, &rows, &cols);
         e[k].narrow = to_come < FEW_COLUMNS;
         to_come += rows > 1 ? cols : 0;
     }
+}
+
+/* Gives the members first .. end-1 of a group a strip each where nobody else reads them. */
+static void make_group(gpf_damage *d, const gpf__target *t, size_t first, size_t end,
+                       const survey *s)
+{
+    const gpf_plan *p = d->plan;
+    gpf__entry *e = d->entry + t->first;
+    size_t strips = 0;
+    for (size_t k = first; k < end; k++) {
+        const int v = e[k].value;
+        e[k].strip = s[v].last_reader <= e[end - 1].value ? (int)strips++ : -1;
+        e[k].changes = e[k].strip < 0 && s[v].linear;
+        for (int i = 0; i < n_inputs(p, v); i++) {
+            const survey *x = &s[input(p, v, i)];
+            if (x->down && x->entry >= (int)first)
+                e[k].own[i] = x->entry;
+        }
+    }
+    d->n_strips = strips > d->n_strips ? strips : d->n_strips;
+}
+
+/* Cuts a target's list into items. */
+static int make_items(gpf_damage *d, gpf__target *t, const survey *s)
+{
+    const gpf_plan *p = d->plan;
+    const gpf__entry *e = d->entry + t->first;
     t->first_item = d->n_item;
     for (size_t k = 0, end; k < t->n; k = end) {
         const bool group = is_elementwise(p, e[k].value);
@@ -107,17 +157,8 @@ static int make_items(gpf_damage *d, gpf__target *t, int *last_reader)
         while (group && end < t->n && is_elementwise(p, e[end].value) &&
                same_sizes(&p->value[e[k].value].t, &p->value[e[end].value].t))
             end++;
-        const int last = e[end - 1].value;
-        size_t strips = 0;
-        for (size_t j = k; group && j < end; j++) {
-            e[j].strip = last_reader[e[j].value] <= last ? (int)strips++ : -1;
-            e[j].changes = e[j].strip < 0 && linear_readers(d, t, e[j].value);
-            for (int i = 0; i < n_inputs(p, e[j].value); i++)
-                for (size_t l = k; l < j; l++)
-                    if (e[l].value == input(p, e[j].value, i))
-                        e[j].own[i] = (int)l;
-        }
-        d->n_strips = strips > d->n_strips ? strips : d->n_strips;
+        if (group)
+            make_group(d, t, k, end, s);
         if (gpf__grow(&d->item, &d->item_cap, d->n_item + 1, sizeof *d->item))
             return GSL_ENOMEM;
         d->item[d->n_item++] = (gpf__item){ (int)(t->first + k), (int)(end - k), group };
@@ -126,45 +167,46 @@ static int make_items(gpf_damage *d, gpf__target *t, int *last_reader)
     return GSL_SUCCESS;
 }
 
+/* Lists what any target damages; s has no marks that are still needed. */
+static int list_every(gpf_damage *d, survey *s)
+{
+    const size_t n_value = (size_t)d->plan->n_value;
+    d->every = malloc(n_value * sizeof *d->every);
+    if (!d->every)
+        return GSL_ENOMEM;
+    for (size_t v = 0; v < n_value; v++)
+        s[v].down = false;
+    for (size_t k = 0; k < d->n_entry; k++)
+        s[d->entry[k].value].down = true;
+    for (size_t v = 0; v < n_value; v++)
+        if (s[v].down)
+            d->every[d->n_every++] = (int)v;
+    return GSL_SUCCESS;
+}
+
 /* The lists of what each target damages. */
 static int make_lists(gpf_damage *d, const gpf_node *xs)
 {
     const gpf_plan *p = d->plan;
-    const size_t n_value = (size_t)p->n_value;
-    unsigned char *to_y = malloc(2 * n_value), *down = to_y + n_value;
-    int *last_reader = malloc(n_value * sizeof *last_reader);
-    int status = to_y && last_reader ? GSL_SUCCESS : GSL_ENOMEM;
+    survey *s = calloc((size_t)p->n_value, sizeof *s);
+    int status = s ? GSL_SUCCESS : GSL_ENOMEM;
     if (status == GSL_SUCCESS)
-        mark_upstream(p, d->y, to_y);
+        mark_upstream(p, d->y, s);
     for (size_t i = 0; status == GSL_SUCCESS && i < d->n_target; i++) {
         gpf__target *t = &d->target[i];
         t->value = gpf__plan_value(p, xs[i]);
-        t->depends = to_y[t->value];
-        t->first = d->n_entry;
-        mark(p, t->value, to_y, down);
-        for (int v = t->value + 1; v < p->n_value && status == GSL_SUCCESS; v++)
-            if (down[v]) {
-                status = gpf__grow(&d->entry, &d->entry_cap, d->n_entry + 1, sizeof *d->entry);
-                if (status == GSL_SUCCESS)
-                    d->entry[d->n_entry++] =
-                        (gpf__entry){ v, -1, false, true, { -1, -1, -1 }, op_of(p, v) };
-            }
-        t->n = d->n_entry - t->first;
-        if (status == GSL_SUCCESS)
-            status = make_items(d, t, last_reader);
+        t->depends = s[t->value].to_y;
+        mark_downstream(p, t->value, s);
+        status = make_list(d, t, s);
+        if (status)
+            break;
+        find_readers(d, t, s);
+        find_narrow(d, t);
+        status = make_items(d, t, s);
     }
-    d->every = malloc(n_value * sizeof *d->every);
-    if (!d->every)
-        status = GSL_ENOMEM;
-    for (int v = 0; status == GSL_SUCCESS && v < p->n_value; v++) {
-        bool listed = false;
-        for (size_t k = 0; k < d->n_entry && !listed; k++)
-            listed = d->entry[k].value == v;
-        if (listed)
-            d->every[d->n_every++] = v;
-    }
-    free(to_y);
-    free(last_reader);
+    if (status == GSL_SUCCESS)
+        status = list_every(d, s);
+    free(s);
     return status;
 }
 

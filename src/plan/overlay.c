@@ -309,7 +309,7 @@ static double *strip_of(const gpf_overlay *o, const gpf__entry *e, size_t c, siz
 static bool shift(gpf_overlay *o, const gpf__entry *e, const gpf__rect *at, size_t c, size_t n,
                   size_t points)
 {
-    if (!(e->op->flags & GPF_OP_SHIFTS))
+    if (!(e->op->flags & GPF_OP_SHIFTS) || e->op->arity != 2)
         return false;
     gpf__tile **x = o->patch[e->value].x;
     for (int i = 0; i < (e->op->flags & GPF_OP_COMMUTES ? 2 : 1); i++) {
