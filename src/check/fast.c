@@ -88,14 +88,6 @@ static const gpf__step *piecewise(const fast *f, int v)
     return s && gpf__piecewise(s->op) ? s : NULL;
 }
 
-static double *element_of(const gpf_tensor *t, size_t e)
-{
-    double *at = t->data;
-    for (int a = GPF_MAX_RANK; a-- > 0; e /= t->dim[a])
-        at += (ptrdiff_t)(e % t->dim[a]) * t->stride[a];
-    return at;
-}
-
 /* In a large net some element of some piecewise op changes its side within any step worth taking.
  * It goes on along the piece it is on at the base point x0,
  *     y(x) = 2 y(x0) - y(2 x0 - x),
@@ -112,14 +104,14 @@ static bool go_on(fast *f, int v, const gpf__step *s, size_t e)
         return false;
     for (int i = 0; i < s->n_in; i++) {
         const int u = f->plan->in[s->first_in + i];
-        x[i] = 2 * *element_of(&f->base->t[u], e) - *element_of(&f->t[u], e);
+        x[i] = 2 * *gpf__tensor_at(&f->base->t[u], e) - *gpf__tensor_at(&f->t[u], e);
         in[i] = &x[i];
     }
     s->op->side(1, &mirrored, &margin, in, &s->attr);
     if (mirrored != side)
         return false;
     s->op->map(1, &y, in, &s->attr);
-    *element_of(&f->t[v], e) = 2 * *element_of(&f->base->t[v], e) - y;
+    *gpf__tensor_at(&f->t[v], e) = 2 * *gpf__tensor_at(&f->base->t[v], e) - y;
     return true;
 }
 

@@ -431,21 +431,13 @@ int gpf_damage_depends(const gpf_damage *d, size_t i)
     return i < d->n_target && d->target[i].depends;
 }
 
-/* The first element in row-major order that is not finite; the size if all are. */
-static size_t first_nonfinite(const gpf_tensor *t)
+/* Numbers a value has in memory: along some axes a constant may be one for all. */
+static size_t stored(const gpf_tensor *t)
 {
-    const size_t *n = t->dim;
-    size_t e = 0;
-    for (size_t i = 0; i < n[0]; i++)
-        for (size_t j = 0; j < n[1]; j++)
-            for (size_t k = 0; k < n[2]; k++) {
-                const double *x = t->data + (ptrdiff_t)i * t->stride[0] +
-                                  (ptrdiff_t)j * t->stride[1] + (ptrdiff_t)k * t->stride[2];
-                for (size_t l = 0; l < n[3]; l++, e++)
-                    if (!isfinite(x[(ptrdiff_t)l * t->stride[3]]))
-                        return e;
-            }
-    return e;
+    size_t n = 1;
+    for (int a = 0; a < t->rank; a++)
+        n *= t->stride[a] ? t->dim[a] : 1;
+    return n;
 }
 
 gpf_node gpf_damage_nonfinite(const gpf_damage *d, size_t *element)
@@ -455,15 +447,18 @@ gpf_node gpf_damage_nonfinite(const gpf_damage *d, size_t *element)
         if (value->source == GPF__VIEW || value->node == GPF_NONE)
             continue; /* looks into a value that was looked at */
         /* 0 x is 0, or NaN if x is not finite: a fast look first, in the order of the memory. */
-        const size_t n = gpf__tensor_size(&value->t);
+        const size_t n = stored(&value->t);
         const double *x = d->base->t[v].data;
         double sum[8] = { 0 };
         for (size_t i = 0; i < n; i++)
             sum[i % 8] += 0 * x[i];
         if (((sum[0] + sum[1]) + (sum[2] + sum[3])) + ((sum[4] + sum[5]) + (sum[6] + sum[7])) == 0)
             continue;
-        if (element)
-            *element = first_nonfinite(&d->base->t[v]);
+        for (size_t e = 0; element && e < gpf__tensor_size(&value->t); e++)
+            if (!isfinite(*gpf__tensor_at(&d->base->t[v], e))) {
+                *element = e;
+                break;
+            }
         return value->node;
     }
     return GPF_NONE;
