@@ -441,6 +441,7 @@ static int check_elements(gpf_check *c, const gpf_check_options *how)
     int status = need_overlays(c, 1);
     if (status == GSL_SUCCESS)
         status = look_around(c, c->overlay[0]);
+    const double work = status ? 0 : gpf__overlay_work(c->overlay[0]);
     size_t done = 0, wrong = 0, block = BLOCK;
     c->threads = 1;
     while (status == GSL_SUCCESS && done < total) {
@@ -454,7 +455,7 @@ static int check_elements(gpf_check *c, const gpf_check_options *how)
         if (how->max_failures && wrong >= how->max_failures)
             break;
         if (done == n && done < total) { /* the first block tells what the others will cost */
-            const double each = gpf__overlay_work(c->overlay[0]) / (double)n;
+            const double each = (gpf__overlay_work(c->overlay[0]) - work) / (double)n;
             c->threads = thread_count(c, how->threads, total - done, each * (double)(total - done));
             if (status == GSL_SUCCESS)
                 status = need_overlays(c, c->threads);
@@ -498,11 +499,12 @@ static int check_blocks(gpf_check *c, const gpf_point *p, const gpf_check_option
 {
     const size_t n = c->n_x;
     gpf__elements found = { .e = NULL };
-    const double **analytic = malloc(2 * n * sizeof *analytic), **rounding = analytic + n;
+    const double **analytic = malloc(n * sizeof *analytic),
+                 **rounding = malloc(n * sizeof *rounding);
     c->threads = 1;
     if (!c->block)
         c->block = calloc(n, sizeof *c->block);
-    int status = analytic && c->block ? need_overlays(c, 1) : GSL_ENOMEM;
+    int status = analytic && rounding && c->block ? need_overlays(c, 1) : GSL_ENOMEM;
     if (status == GSL_SUCCESS)
         status = look_around(c, c->overlay[0]);
     if (status == GSL_SUCCESS)
@@ -521,6 +523,7 @@ static int check_blocks(gpf_check *c, const gpf_point *p, const gpf_check_option
         c->room = 0;
     }
     free(analytic);
+    free(rounding);
     return status;
 }
 

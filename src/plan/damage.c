@@ -236,18 +236,20 @@ static void place_value(gpf_damage *d, int v, bool tile)
 static void make_places(gpf_damage *d)
 {
     const gpf_plan *p = d->plan;
-    size_t rows = 1, cols, most = 1, block = 0;
+    size_t all = 0;
     for (int v = 0; v < p->n_value; v++) {
-        size_t r;
-        gpf__tile_sizes(&p->value[v].t, &r, &cols);
-        rows = r > rows ? r : rows;
-        most = r * cols > most ? r * cols : most;
-        block += r * cols;
+        size_t rows, cols, whole;
+        gpf__tile_sizes(&p->value[v].t, &rows, &cols);
+        d->most_rows = rows > d->most_rows ? rows : d->most_rows;
+        d->most = rows * cols > d->most ? rows * cols : d->most;
+        all += whole = rows * cols;
+        for (int i = 0; i < n_inputs(p, v); i++)
+            whole += gpf__tensor_size(&p->value[input(p, v, i)].t);
+        d->whole = whole > d->whole ? whole : d->whole;
     }
     /* All points at once, unless that takes more than a part of the memory. */
-    d->points = block < gpf__machine_memory() / sizeof(double) / 256 ? GPF__POINTS : 1;
-    d->strip = d->points * rows > GPF__CHUNK ? d->points * rows : GPF__CHUNK;
-    d->most = most;
+    d->points = all < gpf__machine_memory() / sizeof(double) / 256 ? GPF__POINTS : 1;
+    d->strip = d->points * d->most_rows > GPF__CHUNK ? d->points * d->most_rows : GPF__CHUNK;
     for (size_t k = 0; k < d->n_entry; k++) {
         const int v = d->entry[k].value;
         place_value(d, v, d->entry[k].strip < 0);
@@ -262,19 +264,13 @@ static int make_calls(gpf_damage *d)
     size_t n = 0;
     for (int v = 0; v < p->n_value; v++)
         n += (size_t)n_inputs(p, v);
-    size_t most_rows = 1;
-    for (int v = 0; v < p->n_value; v++) {
-        size_t rows, cols;
-        gpf__tile_sizes(&p->value[v].t, &rows, &cols);
-        most_rows = rows > most_rows ? rows : most_rows;
-    }
     d->call = calloc((size_t)p->n_value, sizeof *d->call);
     d->x = malloc((n + 1) * sizeof *d->x);
     d->in = malloc((n + 1) * sizeof *d->in);
-    d->all = malloc(most_rows * sizeof *d->all);
+    d->all = malloc(d->most_rows * sizeof *d->all);
     if (!d->call || !d->x || !d->in || !d->all)
         return GSL_ENOMEM;
-    for (size_t i = 0; i < most_rows; i++)
+    for (size_t i = 0; i < d->most_rows; i++)
         d->all[i] = (int)i;
     int at = 0;
     for (int v = 0; v < p->n_value; v++) {
@@ -319,14 +315,6 @@ static int prepare(gpf_damage *d, const gpf_node *xs)
     d->base = gpf__workspace_make(p);
     if (!d->side || !d->margin || !d->base)
         return GSL_ENOMEM;
-    for (size_t i = 0; i < d->n_target; i++) {
-        const gpf_tensor *t = &p->value[d->target[i].value].t;
-        if (gpf__tensor_is_dense(t))
-            continue;
-        d->target[i].dense = malloc(gpf__tensor_size(t) * sizeof(double));
-        if (!d->target[i].dense)
-            return GSL_ENOMEM;
-    }
     return make_calls(d);
 }
 
@@ -367,8 +355,6 @@ void gpf_damage_free(gpf_damage *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; d->target && i < d->n_target; i++)
-        free(d->target[i].dense);
     gpf_plan_free(d->plan);
     gpf_workspace_free(d->base);
     free(d->target);
@@ -396,13 +382,6 @@ int gpf_damage_base(gpf_damage *d, const gpf_point *at, double *y)
         if (d->place[v].side != GPF__NOT_KEPT)
             gpf__step_sides(p, &p->step[p->value[v].step], d->base->t, &d->base->frame,
                             d->side + d->place[v].side, d->margin + d->place[v].side);
-    for (size_t i = 0; i < d->n_target; i++)
-        if (d->target[i].dense) {
-            gpf_tensor to = d->base->t[d->target[i].value];
-            to.data = d->target[i].dense;
-            gpf__tensor_dense(&to);
-            gpf__tensor_copy(&to, &d->base->t[d->target[i].value]);
-        }
     d->plain = gpf_damage_nonfinite(d, NULL) != GPF_NONE;
     if (y)
         *y = d->base->t[d->y].data[0];
@@ -413,17 +392,12 @@ const double *gpf_damage_target(const gpf_damage *d, size_t i)
 {
     if (i >= d->n_target || !d->base->ran)
         return NULL;
-    return d->target[i].dense ? d->target[i].dense : d->base->t[d->target[i].value].data;
+    return d->base->t[d->target[i].value].data;
 }
 
 size_t gpf_damage_target_size(const gpf_damage *d, size_t i)
 {
     return i < d->n_target ? gpf__tensor_size(&d->plan->value[d->target[i].value].t) : 0;
-}
-
-size_t gpf__damage_memory(const gpf_damage *d)
-{
-    return d->tiles + (6 + d->n_strips) * d->strip + 7 * d->most + 4 * d->plan->scratch;
 }
 
 int gpf_damage_depends(const gpf_damage *d, size_t i)
