@@ -3,6 +3,12 @@
 
 #include <string.h>
 
+void gpf__tile_sizes(const gpf_tensor *t, size_t *rows, size_t *cols)
+{
+    *rows = t->rank == 2 ? t->dim[0] : 1;
+    *cols = gpf__tensor_size(t) / *rows;
+}
+
 gpf__rect gpf__rect_rows(const gpf__tile *t, size_t lo, size_t hi, size_t col, size_t n_cols)
 {
     return (gpf__rect){ .n_rows = hi - lo, .n_cols = n_cols, .col = col, .row = t->all + lo };

@@ -48,6 +48,9 @@ struct gpf__tile {
     const int *all; /* 0, 1, 2, .. */
 };
 
+/* A value's sizes as a matrix. */
+void gpf__tile_sizes(const gpf_tensor *t, size_t *rows, size_t *cols);
+
 /* A rule's call: x are the tiles of the step's inputs, y is to be filled in: at, then data (or
  * columns). call: the step at the base point. False: no rule for this case, the whole node is
  * evaluated. */

@@ -30,8 +30,8 @@ typedef struct gpf__value {
     int of;
     const gpf_op *view; /* GPF__VIEW: the op that looks, NULL: the value as it is */
     gpf_attr attr;      /* its */
-    gpf_tensor t; /* sizes and strides; data is filled in per workspace */
-    int step;     /* that computes it, or -1 */
+    gpf_tensor t;       /* sizes and strides; data is filled in per workspace */
+    int step;           /* that computes it, or -1 */
 } gpf__value;
 
 /* Steps are in an order they can run in. */
@@ -173,6 +173,9 @@ struct gpf_point {
  * view or bypassed by a twin; targets are row-major. Status and *p. */
 int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N,
                    const gpf_node *targets, size_t n_targets, bool keep, gpf_plan **p);
+
+/* The value of a node; -1: the plan has none. */
+int gpf__plan_value(const gpf_plan *p, gpf_node n);
 
 /* What to say of a status of gpf__plan_make. Static storage. */
 const char *gpf__plan_error(int status);
