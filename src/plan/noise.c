@@ -9,7 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIGNS = 1024 };
+enum { SIGNS = 256 };
 
 struct gpf__noise {
     const gpf_plan *plan;
@@ -87,6 +87,37 @@ static void shake(gpf__noise *n, double *x, size_t size)
     }
 }
 
+/* Does the tensor fill its memory, its axes in some order? */
+static bool has_no_gaps(const gpf_tensor *t)
+{
+    ptrdiff_t step = 1;
+    for (int found = 0, a = 0; found < t->rank; found++) {
+        for (a = 0; a < t->rank && !(t->stride[a] == step && t->dim[a] > 1); a++)
+            ;
+        if (a == t->rank)
+            break;
+        step *= (ptrdiff_t)t->dim[a];
+    }
+    return (size_t)step == gpf__tensor_size(t);
+}
+
+/* x in `to`, every element off by a unit: as it lies, if the op takes it so, or in row-major
+ * order. */
+static gpf_tensor shaken(gpf__noise *n, const gpf_tensor *x, const gpf_op *op, double *to)
+{
+    gpf_tensor copy = *x;
+    copy.data = to;
+    const size_t size = gpf__tensor_size(x);
+    if (op->flags & GPF_OP_STRIDED && has_no_gaps(x)) {
+        memcpy(to, x->data, size * sizeof *to);
+    } else {
+        gpf__tensor_dense(&copy);
+        gpf__tensor_copy(&copy, x);
+    }
+    shake(n, to, size);
+    return copy;
+}
+
 void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
 {
     const gpf_plan *p = n->plan;
@@ -98,11 +129,7 @@ void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
         double *copy = n->copy;
         for (int i = 0; i < s->n_in; i++) {
             const gpf_tensor *x = &t[p->in[s->first_in + i]];
-            n->in[i] = *x;
-            n->in[i].data = copy;
-            gpf__tensor_dense(&n->in[i]);
-            gpf__tensor_copy(&n->in[i], x);
-            shake(n, copy, gpf__tensor_size(x));
+            n->in[i] = shaken(n, x, s->op, copy);
             copy += gpf__tensor_size(x);
             n->x[i] = &n->in[i];
         }
