@@ -3,6 +3,7 @@
  * (cancellation), which no formula over the result alone can tell. So the steps are run again with
  * every rounded number off by one more unit, up or down at random: the spread of the result is its
  * noise (Vignes' stochastic arithmetic). Fixed random signs: the same answer every time. */
+#include "op/vector.h"
 #include "plan/plan.h"
 
 #include <math.h>
@@ -77,14 +78,19 @@ void gpf__noise_free(gpf__noise *n)
     free(n);
 }
 
+GPF__INLINE void scale_body(size_t n, double *x, const double *factor)
+{
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
+        x[i] *= factor[i];
+    }
+}
+VERSIONS(void, , scale, (size_t n, double *x, const double *factor), (n, x, factor))
+
 static void shake(gpf__noise *n, double *x, size_t size)
 {
-    for (size_t i = 0; i < size; i += SIGNS) {
-        const double *factor = n->factor + (draw(n) >> 40) % SIGNS;
-        const size_t m = size - i < SIGNS ? size - i : SIGNS;
-        for (size_t j = 0; j < m; j++)
-            x[i + j] *= factor[j];
-    }
+    for (size_t i = 0; i < size; i += SIGNS)
+        scale(size - i < SIGNS ? size - i : SIGNS, x + i, n->factor + (draw(n) >> 40) % SIGNS);
 }
 
 /* Does the tensor fill its memory, its axes in some order? */

@@ -256,8 +256,10 @@ static void prune(gpf_overlay *o, const gpf__entry *e, size_t points)
     }
     memset(bits, 0, n * sizeof *bits);
     for (size_t p = 0; p < points; p++)
-        for (size_t i = 0; i < n; i++)
+        GPF__SIMD for (size_t i = 0; i < n; i++)
+        {
             bits[i] |= gpf__bits(t->data[p * n + i]) ^ gpf__bits(base[i]);
+        }
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
         kept += bits[i] != 0;
