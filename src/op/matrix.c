@@ -139,16 +139,32 @@ static void add_few(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, si
         }
 }
 
-/* Largest |x|; NaN if some x is not finite. */
+GPF__INLINE double larger(double most, double u)
+{
+    return u > most ? u : most;
+}
+
+/* Largest |x|; NaN if some x is not finite. Four parts at a time, since each maximum waits for the
+ * one before. */
 GPF__INLINE double largest_of_body(const double *x, size_t n)
 {
-    double most = 0, zero = 0;
-    _Pragma("omp simd reduction(max : most) reduction(+ : zero)") for (size_t i = 0; i < n; i++)
+    const size_t q = n / 4;
+    const double *const x1 = x + q, *const x2 = x1 + q, *const x3 = x2 + q;
+    double a = 0, b = 0, c = 0, d = 0, zero = 0;
+    _Pragma("omp simd reduction(max : a, b, c, d) reduction(+ : zero)") for (size_t i = 0; i < q;
+                                                                             i++)
     {
-        most = fabs(x[i]) > most ? fabs(x[i]) : most;
+        a = larger(a, fabs(x[i]));
+        b = larger(b, fabs(x1[i]));
+        c = larger(c, fabs(x2[i]));
+        d = larger(d, fabs(x3[i]));
+        zero += 0 * ((x[i] + x1[i]) + (x2[i] + x3[i]));
+    }
+    for (size_t i = 4 * q; i < n; i++) {
+        a = larger(a, fabs(x[i]));
         zero += 0 * x[i];
     }
-    return most + zero;
+    return larger(larger(a, b), larger(c, d)) + zero;
 }
 VERSIONS(double, return, largest_of, (const double *x, size_t n), (x, n))
 
