@@ -532,6 +532,7 @@ static void evaluate(gpf_overlay *o, size_t k, const double *t, size_t points, d
         else
             run_single(o, &d->entry[it->first], points, b);
     }
+    gpf__tile_settle(y, points);
     for (size_t p = 0; p < points; p++)
         f[p] = gpf__tile_damaged(y) ? y->data[p] : y->base->data[0];
 }
@@ -559,34 +560,48 @@ int gpf_overlay_values(gpf_overlay *o, size_t i, size_t k, const double *t, size
     return GSL_SUCCESS;
 }
 
-/* The n values (their numbers are `apart` ints from each other), in order, computed again and
- * shaken, in memory of their own. */
-static double shake(gpf_overlay *o, const int *value, size_t apart, size_t n)
+/* Value k of those downstream of target i, or of any, in order. */
+static int downstream(const gpf_damage *d, size_t i, size_t k)
+{
+    return i == GPF__ALL_TARGETS ? d->every[k] : d->entry[d->target[i].first + k].value;
+}
+
+/* Gives what is downstream of target i memory of its own, and all views of it. */
+static void set_aside(gpf_overlay *o, size_t i, size_t n)
 {
     const gpf_damage *d = o->d;
     const gpf_plan *p = d->plan;
     gpf_tensor *t = o->shaken->t;
     memcpy(t, d->base->t, (size_t)p->n_value * sizeof *t);
     for (size_t k = 0; k < n; k++) {
-        const int v = value[k * apart];
-        const gpf__value *at = &p->value[v];
-        if (at->source == GPF__VIEW)
-            t[v].data = t[at->of].data + at->offset;
-        if (at->source != GPF__SLOT)
+        const int v = downstream(d, i, k);
+        if (p->value[v].source != GPF__SLOT)
             continue;
-        t[v].data = o->shaken->block + at->offset;
+        t[v].data = o->shaken->block + p->value[v].offset;
         /* Noise leaves some steps alone: they need their values here. */
         memcpy(t[v].data, d->base->t[v].data, gpf__tensor_size(&t[v]) * sizeof(double));
     }
+    for (int v = 0; v < p->n_value; v++)
+        if (p->value[v].source == GPF__VIEW)
+            t[v].data = t[p->value[v].of].data + p->value[v].offset;
+}
+
+/* What is downstream of target i computed again, and shaken. */
+static double shake(gpf_overlay *o, size_t i, size_t n)
+{
     /* Noise that GSL's own eps |y| covers need not be known well: two runs, doubled. */
     enum { FEW_RUNS = 2 };
+    const gpf_damage *d = o->d;
+    const gpf_plan *p = d->plan;
+    const gpf_tensor *t = o->shaken->t;
     const double y = d->base->t[d->y].data[0];
     double noise = 0;
+    set_aside(o, i, n);
     for (int run = 0; run < GPF__NOISE_RUNS; run++) {
         if (run == FEW_RUNS && noise <= 8 * DBL_EPSILON * fabs(y))
             return fmax(2 * noise, DBL_EPSILON * fabs(y));
         for (size_t k = 0; k < n; k++) {
-            const int step = p->value[value[k * apart]].step;
+            const int step = p->value[downstream(d, i, k)].step;
             if (step >= 0)
                 gpf__noise_step(o->noise, &p->step[step], t);
         }
@@ -607,11 +622,7 @@ int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
     if (!o->shaken || !o->noise)
         return GSL_ENOMEM;
     gpf__noise_restart(o->noise);
-    const size_t apart = sizeof *d->entry / sizeof(int);
-    if (i == GPF__ALL_TARGETS)
-        *noise = shake(o, d->every, 1, d->n_every);
-    else
-        *noise = shake(o, &d->entry[d->target[i].first].value, apart, d->target[i].n);
+    *noise = shake(o, i, i == GPF__ALL_TARGETS ? d->n_every : d->target[i].n);
     return GSL_SUCCESS;
 }
 

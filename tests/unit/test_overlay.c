@@ -135,6 +135,24 @@ static void test_signature(void **state)
     gpf_graph_free(g);
 }
 
+/* y is a product itself: what a product makes on demand for its readers is asked for. */
+static void test_product_is_y(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node a = gpf_param(g, "a", gpf_shape2(1, 3)), b = gpf_param(g, "b", gpf_shape2(3, 1)),
+                   y = gpf_matmul(g, a, gpf_square(g, b)), xs[] = { a, b };
+    gpf_point *at = gpf_point_alloc(g, 0);
+    memcpy(theta(at), (double[]){ 1, 2, 3, 4, 5, 6 }, 6 * sizeof(double));
+    bench on = set_up(g, y, xs, 2, at);
+    assert_true(on.y == 16 + 50 + 108);
+    assert_true(at_offset(&on, 0, 1, 0.5) == on.y + 0.5 * 25);
+    assert_true(at_offset(&on, 1, 2, 1) == on.y + 3 * (49 - 36));
+    tear_down(&on);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 typedef struct job {
     const gpf_damage *damage;
     size_t n;
@@ -193,6 +211,7 @@ int main(void)
         cmocka_unit_test(test_base_is_untouched),
         cmocka_unit_test(test_branch_records),
         cmocka_unit_test(test_signature),
+        cmocka_unit_test(test_product_is_y),
         cmocka_unit_test(test_threads_share_a_base),
     };
     gsl_set_error_handler_off();
