@@ -1042,7 +1042,7 @@ int gpf_overlay_values(gpf_overlay *o, size_t i, size_t k, const double *t, size
 
 /* The n values (their numbers are `apart` ints from each other), in order, computed again and
  * shaken, in memory of their own. */
-static double shake(gpf_overlay *o, const int *value, size_t apart, size_t n)
+static double shake(gpf_overlay *o, const int *value, size_t apart, size_t n, bool hasty)
 {
     const gpf_damage *d = o->d;
     const gpf_plan *p = d->plan;
@@ -1064,20 +1064,20 @@ static double shake(gpf_overlay *o, const int *value, size_t apart, size_t n)
     const double y = d->base->t[d->y].data[0];
     double noise = 0;
     for (int run = 0; run < GPF__NOISE_RUNS; run++) {
-        if (run == FEW_RUNS && noise <= 8 * DBL_EPSILON * fabs(y))
+        if (hasty && run == FEW_RUNS && noise > 0 && noise <= 8 * DBL_EPSILON * fabs(y))
             return fmax(2 * noise, DBL_EPSILON * fabs(y));
         for (size_t k = 0; k < n; k++) {
             const int step = p->value[value[k * apart]].step;
             if (step >= 0)
                 gpf__noise_step(o->noise, &p->step[step], t);
         }
-        const double off = fabs(t[d->y].data[0] - y);
+        const double off = fabs(t[d->y].data[0] - y) / GPF__NOISE_UNITS;
         noise = isfinite(off) ? fmax(noise, off) : noise;
     }
     return noise;
 }
 
-int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
+int gpf__damage_noise(gpf_overlay *o, size_t i, bool hasty, double *noise)
 {
     const gpf_damage *d = o->d;
     *noise = 0;
@@ -1090,9 +1090,9 @@ int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
     gpf__noise_restart(o->noise);
     const size_t apart = sizeof *d->entry / sizeof(int);
     if (i == GPF__ALL_TARGETS)
-        *noise = shake(o, d->every, 1, d->n_every);
+        *noise = shake(o, d->every, 1, d->n_every, hasty);
     else
-        *noise = shake(o, &d->entry[d->target[i].first].value, apart, d->target[i].n);
+        *noise = shake(o, &d->entry[d->target[i].first].value, apart, d->target[i].n, hasty);
     return GSL_SUCCESS;
 }
 
