@@ -1,8 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* How noisy is a value? Rounding errors inside a computation can be far above eps times its result
  * (cancellation), which no formula over the result alone can tell. So the steps are run again with
- * every rounded number off by one more unit, up or down at random: the spread of the result is its
- * noise (Vignes' stochastic arithmetic). Fixed random signs: the same answer every time. */
+ * every rounded number off by half to one and a half more units, up or down at random: the spread of
+ * the result is its noise (Vignes' stochastic arithmetic). All that is taken GPF__NOISE_UNITS times
+ * as large and the spread divided by as much: of two numbers that are off by whole units each,
+ * every second run would not see that their difference is noise. Fixed random numbers: the same
+ * answer every time. */
 #include "op/vector.h"
 #include "plan/plan.h"
 
@@ -10,7 +13,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIGNS = 256 };
+enum { FACTORS = 256 };
 
 struct gpf__noise {
     const gpf_plan *plan;
@@ -19,9 +22,9 @@ struct gpf__noise {
     gpf_tensor *in; /* over these copies */
     const gpf_tensor **x;
     unsigned long long state;
-    /* Random factors 1 +- a unit, read from a random place on: as good as drawn anew, and a loop the
-     * compiler vectorises. */
-    double factor[2 * SIGNS];
+    /* Random factors, read from a random place on: as good as drawn anew, and a loop the compiler
+     * vectorises. */
+    double factor[2 * FACTORS];
 };
 
 static bool adds_up(const gpf__step *s)
@@ -48,6 +51,14 @@ static unsigned long long draw(gpf__noise *n)
     return n->state ^= n->state << 17;
 }
 
+/* +- (1/2 .. 3/2) */
+static double units(gpf__noise *n)
+{
+    const unsigned long long bits = draw(n);
+    const double size = 0.5 + (double)(bits >> 41) * 0x1p-23;
+    return GPF__NOISE_UNITS * (bits >> 40 & 1 ? size : -size);
+}
+
 gpf__noise *gpf__noise_alloc(const gpf_plan *p)
 {
     const size_t head = (sizeof(gpf__noise) + 63) & ~(size_t)63, frame = gpf__frame_size(p),
@@ -63,8 +74,8 @@ gpf__noise *gpf__noise_alloc(const gpf_plan *p)
     n->in = (gpf_tensor *)(void *)(memory += copy);
     n->x = (const gpf_tensor **)(void *)(memory + in);
     gpf__noise_restart(n);
-    for (size_t i = 0; i < SIGNS; i++)
-        n->factor[i] = n->factor[SIGNS + i] = draw(n) >> 40 & 1 ? 1 + 0x1p-52 : 1 - 0x1p-52;
+    for (size_t i = 0; i < FACTORS; i++)
+        n->factor[i] = n->factor[FACTORS + i] = 1 + units(n) * 0x1p-52;
     return n;
 }
 
@@ -89,8 +100,8 @@ VERSIONS(void, , scale, (size_t n, double *x, const double *factor), (n, x, fact
 
 static void shake(gpf__noise *n, double *x, size_t size)
 {
-    for (size_t i = 0; i < size; i += SIGNS)
-        scale(size - i < SIGNS ? size - i : SIGNS, x + i, n->factor + (draw(n) >> 40) % SIGNS);
+    for (size_t i = 0; i < size; i += FACTORS)
+        scale(size - i < FACTORS ? size - i : FACTORS, x + i, n->factor + (draw(n) >> 40) % FACTORS);
 }
 
 /* Does the tensor fill its memory, its axes in some order? */
@@ -169,7 +180,7 @@ int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise)
             gpf__noise_step(n, &p->step[s], ws->t);
         gpf__plan_collect(p, ws);
         for (size_t i = 0; i < total; i++)
-            noise[i] = fmax(noise[i], fabs(ws->block[i] - exact[i]));
+            noise[i] = fmax(noise[i], fabs(ws->block[i] - exact[i]) / GPF__NOISE_UNITS);
     }
     memcpy(ws->block, exact, total * sizeof *exact);
     gpf__noise_free(n);

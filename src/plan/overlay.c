@@ -587,7 +587,7 @@ static void set_aside(gpf_overlay *o, size_t i, size_t n)
 }
 
 /* What is downstream of target i computed again, and shaken. */
-static double shake(gpf_overlay *o, size_t i, size_t n)
+static double shake(gpf_overlay *o, size_t i, size_t n, bool hasty)
 {
     /* Noise that GSL's own eps |y| covers need not be known well: two runs, doubled. */
     enum { FEW_RUNS = 2 };
@@ -598,20 +598,20 @@ static double shake(gpf_overlay *o, size_t i, size_t n)
     double noise = 0;
     set_aside(o, i, n);
     for (int run = 0; run < GPF__NOISE_RUNS; run++) {
-        if (run == FEW_RUNS && noise <= 8 * DBL_EPSILON * fabs(y))
+        if (hasty && run == FEW_RUNS && noise > 0 && noise <= 8 * DBL_EPSILON * fabs(y))
             return fmax(2 * noise, DBL_EPSILON * fabs(y));
         for (size_t k = 0; k < n; k++) {
             const int step = p->value[downstream(d, i, k)].step;
             if (step >= 0)
                 gpf__noise_step(o->noise, &p->step[step], t);
         }
-        const double off = fabs(t[d->y].data[0] - y);
+        const double off = fabs(t[d->y].data[0] - y) / GPF__NOISE_UNITS;
         noise = isfinite(off) ? fmax(noise, off) : noise;
     }
     return noise;
 }
 
-int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
+int gpf__damage_noise(gpf_overlay *o, size_t i, bool hasty, double *noise)
 {
     const gpf_damage *d = o->d;
     *noise = 0;
@@ -622,7 +622,7 @@ int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
     if (!o->shaken || !o->noise)
         return GSL_ENOMEM;
     gpf__noise_restart(o->noise);
-    *noise = shake(o, i, i == GPF__ALL_TARGETS ? d->n_every : d->target[i].n);
+    *noise = shake(o, i, i == GPF__ALL_TARGETS ? d->n_every : d->target[i].n, hasty);
     return GSL_SUCCESS;
 }
 
