@@ -33,8 +33,9 @@ typedef struct gpf__target {
 #define GPF__NOT_KEPT SIZE_MAX
 typedef struct gpf__tile_place {
     size_t data, few, kept, cache;
-    size_t side; /* of its branch record, in the arrays of the base */
-    int first_x; /* of its inputs, in gpf_damage.x */
+    size_t side;  /* of its branch record, in the arrays of the base */
+    size_t least; /* of its columns' smallest margins */
+    int first_x;  /* of its inputs, in gpf_damage.x */
 } gpf__tile_place;
 
 struct gpf_damage {
@@ -60,7 +61,8 @@ struct gpf_damage {
     size_t ints;
     size_t points; /* evaluated together */
     int *side;
-    double *margin;
+    double *margin, *least;
+    size_t n_least;
     bool plain;          /* something at the base is not finite: differences would not be either */
     unsigned long epoch; /* of the base */
 };

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Running a target's list (damage.h), item by item, beside the base values. */
+#include "op/vector.h"
 #include "plan/damage.h"
 
 #include <float.h>
@@ -233,18 +234,11 @@ static void compare_columns(gpf_overlay *o, const gpf__entry *e, const gpf__rect
         }
 }
 
-static uint64_t bits_of(double x)
-{
-    uint64_t b;
-    memcpy(&b, &x, sizeof b);
-    return b;
-}
-
 static bool all_as_base(const double *x, const double *base, size_t n, size_t points)
 {
     for (size_t p = 0; p < points; p++)
         for (size_t i = 0; i < n; i++)
-            if (bits_of(x[p * n + i]) != bits_of(base[i]))
+            if (gpf__bits(x[p * n + i]) != gpf__bits(base[i]))
                 return false;
     return true;
 }
@@ -269,8 +263,10 @@ static void prune(gpf_overlay *o, const gpf__entry *e, size_t points)
     }
     memset(bits, 0, n * sizeof *bits);
     for (size_t p = 0; p < points; p++)
-        for (size_t i = 0; i < n; i++)
-            bits[i] |= bits_of(t->data[p * n + i]) ^ bits_of(base[i]);
+        GPF__SIMD for (size_t i = 0; i < n; i++)
+        {
+            bits[i] |= gpf__bits(t->data[p * n + i]) ^ gpf__bits(base[i]);
+        }
     size_t kept = 0;
     for (size_t i = 0; i < n; i++)
         kept += bits[i] != 0;
@@ -305,7 +301,7 @@ static void prune(gpf_overlay *o, const gpf__entry *e, size_t points)
 static double *strip_of(const gpf_overlay *o, const gpf__entry *e, size_t c, size_t points)
 {
     const gpf__tile *t = &o->tile[e->value];
-    if (e->changes)
+    if (t->changes)
         return o->fresh;
     return e->strip >= 0 ? o->strip + (size_t)e->strip * o->d->strip
                          : t->data + (c - t->at.col) * points * t->at.n_rows;
@@ -313,11 +309,11 @@ static double *strip_of(const gpf_overlay *o, const gpf__entry *e, size_t c, siz
 
 /* The values of a member that changes by as much as an input does whose columns are made on demand:
  * they are made on top of the member's base. */
-static bool shift(gpf_overlay *o, const gpf__entry *e, const gpf__rect *at, size_t c, size_t n,
-                  size_t points)
+static const gpf__tile *shift(gpf_overlay *o, const gpf__entry *e, const gpf__rect *at, size_t c,
+                              size_t n, size_t points)
 {
     if (!(e->op->flags & GPF_OP_SHIFTS) || e->op->arity != 2)
-        return false;
+        return NULL;
     gpf__tile **x = o->patch[e->value].x;
     for (int i = 0; i < (e->op->flags & GPF_OP_COMMUTES ? 2 : 1); i++) {
         const gpf__tile *other = x[1 - i];
@@ -326,9 +322,23 @@ static bool shift(gpf_overlay *o, const gpf__entry *e, const gpf__rect *at, size
             x[i]->at.n_cols != at->n_cols)
             continue;
         x[i]->columns(x[i], &o->tile[e->value], c, n, points, strip_of(o, e, c, points));
-        return true;
+        return x[i];
     }
-    return false;
+    return NULL;
+}
+
+/* Can no element of columns c .. c+n-1 change side, since its input, made by a shift, changes by
+ * less than the margin? */
+static bool stays(const gpf_overlay *o, const gpf__tile *made, int v, size_t c, size_t n,
+                  size_t points)
+{
+    if (!made || !made->furthest)
+        return false;
+    const double *least = o->d->least + o->d->place[v].least;
+    for (size_t j = c; j < c + n; j++)
+        if (!(made->furthest(made, j, 1, points) < least[j]))
+            return false;
+    return true;
 }
 
 /* Keeps of columns c .. what they differ by from the base. */
@@ -368,26 +378,35 @@ static void run_group(gpf_overlay *o, const gpf__target *t, const gpf__item *it,
                 gpf__rect_join(o->patch[e[k].value].x[i], &at, &o->patch[e[k].value].x[i]->at);
     for (int k = 0; k < it->n; k++) {
         o->tile[e[k].value].at = at;
-        o->tile[e[k].value].changes = e[k].changes;
+        o->tile[e[k].value].changes = e[k].changes && !d->plain;
     }
     if (at.n_cols == 0)
         return;
     const size_t chunk = gpf__rect_chunk(&at, points, d->strip), end = at.col + at.n_cols;
     for (size_t c = at.col; c < end; c += chunk) {
+        const gpf__tile *made = NULL; /* what the last shift was made by */
+        int shifted = -1;
         const size_t n = end - c < chunk ? end - c : chunk;
         for (int k = 0; k < it->n; k++) {
             const int v = e[k].value;
             const gpf_call *call = &d->call[v];
-            if (!shift(o, &e[k], &at, c, n, points)) {
+            const gpf__tile *by = shift(o, &e[k], &at, c, n, points);
+            if (by) {
+                made = by;
+                shifted = k;
+            } else {
                 gpf__columns x[3];
                 for (int i = 0; i < call->n_x; i++)
                     x[i] = operand(o, all, &e[k], i, &at, c, n, points);
-                if (e[k].op->side && (b || v == o->watched))
+                const bool known = shifted >= 0 && call->n_x == 1 &&
+                                   e[k].own[0] == it->first + shifted - (int)t->first;
+                if (e[k].op->side && (b || v == o->watched) &&
+                    !(known && v != o->watched && stays(o, made, v, c, n, points)))
                     compare_columns(o, &e[k], &at, c, n, points, x, b);
                 gpf__map_columns(e[k].op, call->attr, x, call->n_x, n, points, at.n_rows,
                                  strip_of(o, &e[k], c, points));
             }
-            if (e[k].changes)
+            if (o->tile[v].changes)
                 keep_changes(o, &e[k], &at, c, n, points);
         }
     }
@@ -575,7 +594,7 @@ static void set_aside(gpf_overlay *o, size_t i, size_t n)
 }
 
 /* What is downstream of target i computed again, and shaken. */
-static double shake(gpf_overlay *o, size_t i, size_t n)
+static double shake(gpf_overlay *o, size_t i, size_t n, bool hasty)
 {
     /* Noise that GSL's own eps |y| covers need not be known well: two runs, doubled. */
     enum { FEW_RUNS = 2 };
@@ -586,20 +605,20 @@ static double shake(gpf_overlay *o, size_t i, size_t n)
     double noise = 0;
     set_aside(o, i, n);
     for (int run = 0; run < GPF__NOISE_RUNS; run++) {
-        if (run == FEW_RUNS && noise <= 8 * DBL_EPSILON * fabs(y))
+        if (hasty && run == FEW_RUNS && noise > 0 && noise <= 8 * DBL_EPSILON * fabs(y))
             return fmax(2 * noise, DBL_EPSILON * fabs(y));
         for (size_t k = 0; k < n; k++) {
             const int step = p->value[downstream(d, i, k)].step;
             if (step >= 0)
                 gpf__noise_step(o->noise, &p->step[step], t);
         }
-        const double off = fabs(t[d->y].data[0] - y);
+        const double off = fabs(t[d->y].data[0] - y) / GPF__NOISE_UNITS;
         noise = isfinite(off) ? fmax(noise, off) : noise;
     }
     return noise;
 }
 
-int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
+int gpf__damage_noise(gpf_overlay *o, size_t i, bool hasty, double *noise)
 {
     const gpf_damage *d = o->d;
     *noise = 0;
@@ -610,7 +629,7 @@ int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise)
     if (!o->shaken || !o->noise)
         return GSL_ENOMEM;
     gpf__noise_restart(o->noise);
-    *noise = shake(o, i, i == GPF__ALL_TARGETS ? d->n_every : d->target[i].n);
+    *noise = shake(o, i, i == GPF__ALL_TARGETS ? d->n_every : d->target[i].n, hasty);
     return GSL_SUCCESS;
 }
 

@@ -184,9 +184,9 @@ const char *gpf__plan_error(int status);
 int gpf__damage_make(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N,
                      gpf_damage **d);
 
-/* The rounding noise of values: steps run with every number off by a unit at random, some times
- * over. For plans that keep every value. noise.c */
-enum { GPF__NOISE_RUNS = 6 };
+/* The rounding noise of values: steps run with every number off by some GPF__NOISE_UNITS units at
+ * random, some times over. For plans that keep every value. noise.c */
+enum { GPF__NOISE_RUNS = 6, GPF__NOISE_UNITS = 32 };
 typedef struct gpf__noise gpf__noise;
 gpf__noise *gpf__noise_alloc(const gpf_plan *p); /* NULL without memory */
 void gpf__noise_free(gpf__noise *n);
@@ -196,9 +196,9 @@ void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t);
  * its outputs. */
 int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise);
 /* Noise of y when something downstream of target i is computed again, at the base point; or when
- * everything is. */
+ * everything is. hasty: two runs where they find little, which may be luck. */
 #define GPF__ALL_TARGETS SIZE_MAX
-int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise);
+int gpf__damage_noise(gpf_overlay *o, size_t i, bool hasty, double *noise);
 
 /* Copies outputs that are computed elsewhere to their places. */
 void gpf__plan_collect(const gpf_plan *p, gpf_workspace *ws);

@@ -385,8 +385,8 @@ static void names(void **state)
         assert_true(gpf_reason_name((gpf_reason)i)[0] != 0);
 }
 
-/* A check that runs again is worth no more threads than the first time. */
-static void test_again(void **state)
+/* A check that runs again is worth no more threads than at first. */
+static void worth_as_many_threads_again(void **state)
 {
     const fixture *f = *state;
     gpf_check *c = gpf_check_alloc(f->g, f->loss, f->param, NULL, 6, N, 1, NULL);
@@ -400,8 +400,9 @@ static void test_again(void **state)
 
 int main(void)
 {
-#define CASE(f) cmocka_unit_test_setup_teardown(test_again, set_up, tear_down),
-    cmocka_unit_test_setup_teardown(f, set_up, tear_down) const struct CMUnitTest tests[] = {
+#define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
+    const struct CMUnitTest tests[] = {
+        CASE(worth_as_many_threads_again),
         CASE(every_element_is_right),
         CASE(same_bits_on_any_number_of_threads),
         cmocka_unit_test(same_bits_of_larger_nets),

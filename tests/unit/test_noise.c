@@ -31,7 +31,7 @@ static double noise_of(gpf_graph *g, gpf_node f, gpf_node w, const double *value
     gpf_damage *d = gpf_damage_alloc(g, f, &w, 1, 0);
     assert_int_equal(gpf_damage_base(d, at, NULL), GSL_SUCCESS);
     gpf_overlay *o = gpf_overlay_alloc(d);
-    assert_int_equal(gpf__damage_noise(o, 0, &through), GSL_SUCCESS);
+    assert_int_equal(gpf__damage_noise(o, 0, false, &through), GSL_SUCCESS);
     assert_true(through <= 4 * first + 1e-300 && first <= 4 * through + 1e-300);
     gpf_overlay_free(o);
     gpf_damage_free(d);
