@@ -36,18 +36,18 @@ typedef struct fast {
     /* y alone, every value kept: at the base point, and moved */
     gpf_plan *plan;
     gpf_workspace *base, *ws;
-    gpf_tensor *t;       /* by value: the workspace's, but the target's own copy and its views */
+    gpf_tensor *t;       /* by value: the workspace's, but `moved` and its views */
     unsigned char *down; /* by value: downstream of the target */
     size_t *first;       /* by value: its sides in the arrays; of those that have none: unset */
     int *base_side, *side;
     double *margin;
     int y;
-    /* The tensor under test: values x, x + t v row-major, and the latter as the plan lays it out */
+    /* The tensor under test: values x, and x + t v, which is what the plan reads */
     size_t i, size;
     const double *x, *a, *rounding;
     double scale, step; /* step: the best known */
     int target;
-    double *v, *moved, *copy;
+    double *v, *moved;
     size_t lo, hi; /* v is 0 outside */
     /* The last stencil and what was met since the last reset */
     double at[4], y_at[4], used;
@@ -121,10 +121,6 @@ static double evaluate(fast *f, double t)
     const gpf_plan *p = f->plan;
     for (size_t k = f->lo; k < f->hi; k++)
         f->moved[k] = f->x[k] + t * f->v[k];
-    gpf_tensor from = f->t[f->target];
-    from.data = f->moved;
-    gpf__tensor_dense(&from);
-    gpf__tensor_copy(&f->t[f->target], &from);
     for (int v = f->target + 1; v < p->n_value; v++) {
         if (!f->down[v] || p->value[v].step < 0)
             continue;
@@ -435,7 +431,7 @@ static int enter(fast *f, size_t i)
     f->unconfirmed = false;
     memcpy(f->moved, f->x, f->size * sizeof *f->x);
     f->target = gpf__plan_value(p, job->x[i]);
-    f->t[f->target].data = f->copy;
+    f->t[f->target].data = f->moved;
     memset(f->down, 0, (size_t)p->n_value);
     f->down[f->target] = 1;
     for (int v = f->target + 1; v < p->n_value; v++) {
@@ -543,12 +539,11 @@ static int prepare(fast *f)
     f->base_side = malloc((sides + 1) * sizeof *f->base_side);
     f->side = malloc((most_sides + 1) * sizeof *f->side);
     f->margin = malloc((most_sides + 1) * sizeof *f->margin);
-    f->v = malloc(3 * most * sizeof *f->v);
+    f->v = malloc(2 * most * sizeof *f->v);
     if (!f->first || !f->base || !f->ws || !f->t || !f->down || !f->base_side || !f->side ||
         !f->margin || !f->v)
         return GSL_ENOMEM;
     f->moved = f->v + most;
-    f->copy = f->moved + most;
     status = gpf_plan_run(p, f->base, job->at);
     for (int v = 0; status == GSL_SUCCESS && v < p->n_value; v++)
         if (piecewise(f, v))

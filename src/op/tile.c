@@ -353,7 +353,7 @@ int gpf__damage_rowwise(const gpf__patch *p, void (*eval)(const gpf_call *c))
                      ty = { y->data, 2, { n, y->cols, 1, 1 }, { 1, ld, 1, 1 } };
     const gpf_tensor *const xs[] = { &tx };
     const gpf_call call = { &ty, xs, 1, p->call->attr, p->call->N, p->scratch };
-    eval(
-        &call); /* a row's result has the same bits in any layout, so a row as at the base keeps its */
+    /* A row's result has the same bits in any layout, so a row as at the base keeps its own. */
+    eval(&call);
     return true;
 }
