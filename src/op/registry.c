@@ -70,7 +70,8 @@ gpf_node gpf__apply_p2(gpf_graph *g, const gpf_op *op, gpf_node x, gpf_node y, d
     return gpf_apply(g, op, in, 2, &a);
 }
 
-gpf_node gpf__apply_k(gpf_graph *g, const gpf_op *op, gpf_node x, ptrdiff_t k0)
+/* op applied to x with k[0] = k0 (an axis or a mask of axes). */
+static gpf_node apply_k(gpf_graph *g, const gpf_op *op, gpf_node x, ptrdiff_t k0)
 {
     gpf_attr a = gpf_attr_default(op->params);
     a.k[0] = k0;
@@ -88,10 +89,10 @@ gpf_node gpf__apply_k(gpf_graph *g, const gpf_op *op, gpf_node x, ptrdiff_t k0)
         const gpf_node in[] = { a, b };                   \
         return gpf_apply(g, &gpf_op_##name, in, 2, NULL); \
     }
-#define OP_R(name)                                       \
-    gpf_node gpf_##name GPF_ARGS_R                       \
-    {                                                    \
-        return gpf__apply_k(g, &gpf_op_##name, x, axes); \
+#define OP_R(name)                                  \
+    gpf_node gpf_##name GPF_ARGS_R                  \
+    {                                               \
+        return apply_k(g, &gpf_op_##name, x, axes); \
     }
 #define OP_P(name)                                    \
     gpf_node gpf_##name GPF_ARGS_P                    \

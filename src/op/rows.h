@@ -108,8 +108,6 @@ static inline bool gpf__piecewise(const gpf_op *op)
 /* op applied to x with p[0] = p0. */
 gpf_node gpf__apply_p(gpf_graph *g, const gpf_op *op, gpf_node x, double p0);
 gpf_node gpf__apply_p2(gpf_graph *g, const gpf_op *op, gpf_node a, gpf_node b, double p0);
-/* op applied to x with k[0] = k0 (an axis or a mask of axes). */
-gpf_node gpf__apply_k(gpf_graph *g, const gpf_op *op, gpf_node x, ptrdiff_t k0);
 
 /* c * x without the noise of writing constants. */
 static inline gpf_node gpf__scale(gpf_graph *g, double c, gpf_node x)

@@ -82,7 +82,7 @@ static void carve_overlay(gpf_overlay *o, const gpf_damage *d, carver *c)
     for (int v = 0; v < p->n_value; v++) {
         const gpf__tile_place *at = &d->place[v];
         gpf__tile *t = &o->tile[v];
-        gpf__tile *const *x = o->x + at->first_x;
+        gpf__tile **x = o->x + at->first_x;
         t->base = &d->base->t[v];
         gpf__tile_sizes(&p->value[v].t, &t->rows, &t->cols);
         t->data = at->data == GPF__NOT_KEPT ? NULL : tiles + at->data;
@@ -91,9 +91,9 @@ static void carve_overlay(gpf_overlay *o, const gpf_damage *d, carver *c)
         t->cache = at->cache == GPF__NOT_KEPT ? NULL : tiles + at->cache;
         t->all = d->all;
         for (int i = 0; i < d->call[v].n_x; i++)
-            o->x[at->first_x + i] = &o->tile[d->in[at->first_x + i]];
+            x[i] = &o->tile[d->in[at->first_x + i]];
         o->patch[v] = (gpf__patch){ .call = &d->call[v],
-                                    .x = (gpf__tile **)x,
+                                    .x = x,
                                     .y = t,
                                     .delta = o->delta,
                                     .strip = o->operand,
