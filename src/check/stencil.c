@@ -233,6 +233,15 @@ static double reaction_of(const probe *p, double h)
     return isfinite(r) ? r : 0;
 }
 
+/* How far y was from the base in the last stencil. */
+static double stirred(const probe *p)
+{
+    double most = 0;
+    for (size_t i = 0; i < 4; i++)
+        most = fmax(most, fabs(p->y[i] - p->base));
+    return most;
+}
+
 /* A step too small for y to feel is no proof of independence. With a large one, y may only react
  * because an op changed to another piece: here, on this piece, it still does not. */
 static bool no_reaction_at_all(probe *p, double h_max)
@@ -517,8 +526,10 @@ static void decide(probe *p)
     double h = h0, kink_step = 0;
     central_points(p, h);
     p->reaction = reaction_of(p, h);
+    const double near = stirred(p) / h;
     if (e->analytic == 0 && !p->reacted && no_reaction_at_all(p, h_max)) {
-        e->numeric = e->error = 0;
+        e->numeric = 0;
+        e->error = p->moved ? near : stirred(p) / h_max;
         e->step = h;
         conclude(e, GPF_VACUOUS, GPF_REASON_NO_REACTION);
         return;

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <gradproof.h>
+#include <gsl/gsl_math.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -459,6 +460,34 @@ static void cancellation_accuses_nobody(void **state)
     }
 }
 
+/* What is noisy only by v does not hide that the slope by w was dropped. */
+static void noise_of_others_hides_nothing(void **state)
+{
+    (void)state;
+    const gpf_verdict expected[] = { GPF_WRONG, GPF_UNRESOLVED };
+    for (int i = 0; i < 2; i++) {
+        gpf_graph *g = gpf_graph_alloc();
+        const gpf_node w = gpf_param(g, "w", gpf_shape0()), v = gpf_param(g, "v", gpf_shape0()),
+                       steep =
+                           gpf_exp(g, gpf_mul(g, gpf_const(g, (i + 11) * M_LN10), gpf_exp(g, v))),
+                       y = gpf_add(g, steep, gpf_mul(g, gpf_const(g, 0.1), gpf_sin(g, w))),
+                       xs[] = { w, v };
+        gpf_node grads[2];
+        assert_int_equal(gpf_grad(g, y, xs, 2, grads), GSL_SUCCESS);
+        grads[0] = gpf_const(g, 0);
+        gpf_point *at = gpf_point_alloc(g, 0);
+        gsl_vector_set(gpf_point_params(at), 0, 0.7);
+        gsl_vector_set(gpf_point_params(at), 1, 1e-3);
+        gpf_check *c = gpf_check_alloc(g, y, xs, grads, 2, 0, 1, NULL);
+        assert_int_equal(gpf_check_run(c, at, NULL, NULL), GSL_SUCCESS);
+        assert_int_equal(gpf_check_element(c, 0)->verdict, expected[i]);
+        assert_int_equal(gpf_check_element(c, 1)->verdict, GPF_RIGHT);
+        gpf_check_free(c);
+        gpf_point_free(at);
+        gpf_graph_free(g);
+    }
+}
+
 /* A point from before a leaf was added has no values for it, not those of the last run. */
 static void an_older_point_knows_less(void **state)
 {
@@ -533,6 +562,7 @@ int main(void)
         CASE(dead_units_and_untested_tensors),
         cmocka_unit_test(noise_is_no_failure),
         cmocka_unit_test(cancellation_accuses_nobody),
+        cmocka_unit_test(noise_of_others_hides_nothing),
         cmocka_unit_test(an_older_point_knows_less),
         cmocka_unit_test(blocks_are_the_same_again),
         cmocka_unit_test(names),
