@@ -24,6 +24,8 @@ struct gpf_check {
     gpf_plan *plan;   /* of the gradients that exist, in the order of the xs */
     gpf_workspace *ws;
     double *rounding; /* noise of each analytic value, beside the plan's outputs */
+    double *noise;    /* of y by x, measured well; negative: not yet */
+    bool rounded;     /* rounding is measured */
     gpf_damage *damage;
     /* Kept from run to run: */
     gpf_point *point;
@@ -149,7 +151,8 @@ static int prepare(gpf_check *c, const gpf_node *xs, const gpf_node *grads, unsi
     if (status == GSL_SUCCESS)
         status = gpf__damage_make(c->g, c->contracted, c->x, c->n_x, c->N, &c->damage);
     c->around = malloc(c->n_x * sizeof *c->around);
-    if (!c->around)
+    c->noise = malloc(c->n_x * sizeof *c->noise);
+    if (!c->around || !c->noise)
         status = GSL_ENOMEM;
     if (status == GSL_SUCCESS) {
         size_t n_values = 1;
@@ -208,6 +211,7 @@ void gpf_check_free(gpf_check *c)
     free(c->overlay);
     gpf_point_free(c->point);
     free(c->rounding);
+    free(c->noise);
     free(c->around);
     free(c->order);
     free(c->element);
@@ -227,9 +231,11 @@ static int extend(gpf_check *c, const gpf_point *at)
     gpf_point *p = c->point;
     if (!p)
         return GSL_ENOMEM;
-    if (at->n_params)
-        memcpy(p->theta->data, at->theta->data, at->n_params * sizeof(double));
-    memcpy(p->data, at->data, at->n_data * sizeof *at->data);
+    /* What an older point does not know is as in a new one, not as in the last run. */
+    for (size_t i = 0; i < p->n_params; i++)
+        p->theta->data[i] = i < at->n_params ? at->theta->data[i] : 0;
+    for (size_t i = 0; i < p->n_data; i++)
+        p->data[i] = i < at->n_data ? at->data[i] : NULL;
     if (c->weights != GPF_NONE)
         gpf_point_bind(p, c->weights, c->weight);
     return GSL_SUCCESS;
@@ -339,27 +345,22 @@ static double typical(const gpf_check *c, size_t i)
 
 /* What the elements of each tensor have in common. The noise of all of y is a bound for what is
  * downstream of one tensor; where nothing much cancels, that is as good. */
-static int look_around(gpf_check *c, gpf_overlay *o)
+static int look_around(gpf_check *c, gpf_overlay *o, bool hasty)
 {
     double all;
-    int status = gpf__damage_noise(o, GPF__ALL_TARGETS, &all);
+    int status = gpf__damage_noise(o, GPF__ALL_TARGETS, hasty, &all);
     const bool enough = all <= 64 * GSL_DBL_EPSILON * fabs(c->value);
     for (size_t i = 0; i < c->n_x && status == GSL_SUCCESS; i++) {
         c->around[i] = (gpf__around){ .base = c->value,
                                       .noise = all,
                                       .typical = typical(c, i),
                                       .depends = gpf_damage_depends(c->damage, i) };
+        c->noise[i] = -1;
         if (!enough)
-            status = gpf__damage_noise(o, i, &c->around[i].noise);
+            status = gpf__damage_noise(o, i, hasty, &c->around[i].noise);
     }
+    c->rounded = false;
     return status;
-}
-
-static void check_element(const gpf_check *c, gpf_overlay *o, double rounding, gpf_element *e)
-{
-    gpf__around here = c->around[e->tensor];
-    here.rounding = rounding;
-    gpf__decide(o, &here, e);
 }
 
 static int thread_number(void)
@@ -417,8 +418,48 @@ static void check_block(gpf_check *c, size_t first, size_t n, int threads)
 #ifdef _OPENMP
 #pragma omp parallel for schedule(dynamic, together) num_threads(threads) if (threads > 1)
 #endif
-    for (long i = 0; i < (long)n; i++)
-        check_element(c, c->overlay[thread_number()], 0, &c->element[c->order[first + (size_t)i]]);
+    for (long i = 0; i < (long)n; i++) {
+        gpf_element *e = &c->element[c->order[first + (size_t)i]];
+        gpf__decide(c->overlay[thread_number()], &c->around[e->tensor], e);
+    }
+}
+
+/* What was measured hastily or not at all, for an element that disagrees: the rounding noise of its
+ * analytic value, and that of y. */
+static int measure_well(gpf_check *c, const gpf_element *e)
+{
+    int status = GSL_SUCCESS;
+    if (!c->rounded)
+        status = gpf__plan_noise(c->plan, c->ws, c->rounding);
+    c->rounded = status == GSL_SUCCESS;
+    if (status == GSL_SUCCESS && e->verdict == GPF_WRONG && c->noise[e->tensor] < 0)
+        status = gpf__damage_noise(c->overlay[0], (size_t)e->tensor, false, &c->noise[e->tensor]);
+    return status;
+}
+
+/* An element that disagrees: does it still when all noise is known? Before it counts as wrong. */
+static int reconsider(gpf_check *c, gpf_element *e)
+{
+    if (e->verdict == GPF_RIGHT || e->verdict == GPF_VACUOUS)
+        return GSL_SUCCESS;
+    const int status = measure_well(c, e);
+    if (status)
+        return status;
+    const double *a = gradient(c, (size_t)e->tensor);
+    gpf__around here = c->around[e->tensor];
+    here.rounding = a ? c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)e->k] : 0;
+    /* Far below the gap it changes nothing. */
+    bool again = here.rounding > 0 && !(1e3 * here.rounding < fabs(e->analytic - e->numeric));
+    if (e->verdict == GPF_WRONG && c->noise[e->tensor] > here.noise) {
+        here.noise = c->noise[e->tensor];
+        again = true;
+    }
+    if (again) {
+        const unsigned before = e->evaluations;
+        gpf__decide(c->overlay[0], &here, e);
+        e->evaluations += before;
+    }
+    return GSL_SUCCESS;
 }
 
 /* Only what was looked at, in the order of the tensors. */
@@ -440,21 +481,27 @@ static int check_elements(gpf_check *c, const gpf_check_options *how)
     const size_t total = c->n_element;
     int status = need_overlays(c, 1);
     if (status == GSL_SUCCESS)
-        status = look_around(c, c->overlay[0]);
+        status = look_around(c, c->overlay[0], true);
     size_t done = 0, wrong = 0, block = BLOCK;
+    const double before = status == GSL_SUCCESS ? gpf__overlay_work(c->overlay[0]) : 0;
     c->threads = 1;
     while (status == GSL_SUCCESS && done < total) {
         const size_t n = total - done < block ? total - done : block;
         check_block(c, done, n, c->threads);
-        for (size_t i = done; i < done + n; i++)
-            wrong += c->element[c->order[i]].verdict == GPF_WRONG;
+        for (size_t i = done; i < done + n && status == GSL_SUCCESS; i++) {
+            gpf_element *e = &c->element[c->order[i]];
+            status = reconsider(c, e);
+            wrong += e->verdict == GPF_WRONG;
+        }
+        if (status)
+            break;
         done += n;
         if (how->progress && how->progress(how->progress_arg, done, total))
             status = GPF_ECANCEL;
         if (how->max_failures && wrong >= how->max_failures)
             break;
         if (done == n && done < total) { /* the first block tells what the others will cost */
-            const double each = gpf__overlay_work(c->overlay[0]) / (double)n;
+            const double each = (gpf__overlay_work(c->overlay[0]) - before) / (double)n;
             c->threads = thread_count(c, how->threads, total - done, each * (double)(total - done));
             if (status == GSL_SUCCESS)
                 status = need_overlays(c, c->threads);
@@ -464,33 +511,6 @@ static int check_elements(gpf_check *c, const gpf_check_options *how)
     }
     drop_unchecked(c);
     return status;
-}
-
-/* Elements that disagree: do they still if the analytic value may be off by its own rounding noise,
- * which is measured only now that somebody needs it? */
-static int allow_for_rounding(gpf_check *c)
-{
-    bool measured = false;
-    for (size_t i = 0; i < c->n_element; i++) {
-        gpf_element *e = &c->element[i];
-        const double *a = gradient(c, (size_t)e->tensor);
-        if (e->verdict == GPF_RIGHT || e->verdict == GPF_VACUOUS || !a)
-            continue;
-        if (!measured) {
-            const int status = gpf__plan_noise(c->plan, c->ws, c->rounding);
-            if (status)
-                return status;
-            measured = true;
-        }
-        const double rounding = c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)e->k];
-        /* Far below the gap it changes nothing. */
-        if (rounding > 0 && !(1e3 * rounding < fabs(e->analytic - e->numeric))) {
-            const unsigned before = e->evaluations;
-            check_element(c, c->overlay[0], rounding, e);
-            e->evaluations += before;
-        }
-    }
-    return GSL_SUCCESS;
 }
 
 /* Checks the tensors as blocks, on one thread: each evaluation is one of the whole net. */
@@ -504,7 +524,7 @@ static int check_blocks(gpf_check *c, const gpf_point *p, const gpf_check_option
         c->block = calloc(n, sizeof *c->block);
     int status = analytic && c->block ? need_overlays(c, 1) : GSL_ENOMEM;
     if (status == GSL_SUCCESS)
-        status = look_around(c, c->overlay[0]);
+        status = look_around(c, c->overlay[0], false);
     if (status == GSL_SUCCESS)
         status = gpf__plan_noise(c->plan, c->ws, c->rounding);
     if (status == GSL_SUCCESS) {
@@ -605,8 +625,6 @@ int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *ho
         status = how->fast ? check_blocks(c, p, how) : check_elements(c, how);
         c->ran = status == GSL_SUCCESS || status == GPF_ECANCEL;
     }
-    if (status == GSL_SUCCESS && !how->fast)
-        status = allow_for_rounding(c);
     if (status == GSL_SUCCESS)
         status = blame_ties(c, p);
     const char *unbound = NULL;

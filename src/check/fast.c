@@ -85,7 +85,7 @@ static const gpf__step *piecewise(const fast *f, int v)
 {
     const int step = f->plan->value[v].step;
     const gpf__step *s = step >= 0 ? &f->plan->step[step] : NULL;
-    return s && s->op && (s->op->side || s->op->branch) ? s : NULL;
+    return s && gpf__piecewise(s->op) ? s : NULL;
 }
 
 static double *element_of(const gpf_tensor *t, size_t e)
@@ -442,9 +442,7 @@ static int enter(fast *f, size_t i)
     f->weakest = 0;
     f->unconfirmed = false;
     memcpy(f->moved, f->x, f->size * sizeof *f->x);
-    f->target = p->n_value;
-    while (p->value[--f->target].node != job->x[i])
-        ;
+    f->target = gpf__plan_value(p, job->x[i]);
     f->t[f->target].data = f->copy;
     memset(f->down, 0, (size_t)p->n_value);
     f->down[f->target] = 1;
@@ -531,11 +529,10 @@ static int prepare(fast *f)
     const gpf_plan *p = f->plan;
     const size_t n_value = (size_t)p->n_value;
     size_t sides = 0, most_sides = 0, most = 0;
+    f->y = gpf__plan_value(p, job->y);
     f->first = calloc(n_value, sizeof *f->first);
     for (int v = 0; f->first && v < p->n_value; v++) {
         const size_t size = gpf__tensor_size(&p->value[v].t);
-        if (p->value[v].node == job->y)
-            f->y = v;
         if (!piecewise(f, v))
             continue;
         f->first[v] = sides;

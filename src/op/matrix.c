@@ -6,6 +6,7 @@
 
 #include <gsl/gsl_cblas.h>
 #include <limits.h>
+#include <math.h>
 #include <string.h>
 
 static int need_matrix(const gpf_shape *x, int n_x, char *why, size_t why_size)
@@ -138,6 +139,50 @@ static void add_few(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, si
         }
 }
 
+GPF__INLINE double larger(double most, double u)
+{
+    return u > most ? u : most;
+}
+
+/* Largest |x|; NaN if some x is not finite. Four parts at a time, since each maximum waits for the
+ * one before. */
+GPF__INLINE double largest_of_body(const double *x, size_t n)
+{
+    const size_t q = n / 4;
+    const double *const x1 = x + q, *const x2 = x1 + q, *const x3 = x2 + q;
+    double a = 0, b = 0, c = 0, d = 0, zero = 0;
+    _Pragma("omp simd reduction(max : a, b, c, d) reduction(+ : zero)") for (size_t i = 0; i < q;
+                                                                             i++)
+    {
+        a = larger(a, fabs(x[i]));
+        b = larger(b, fabs(x1[i]));
+        c = larger(c, fabs(x2[i]));
+        d = larger(d, fabs(x3[i]));
+        zero += 0 * ((x[i] + x1[i]) + (x2[i] + x3[i]));
+    }
+    for (size_t i = 4 * q; i < n; i++) {
+        a = larger(a, fabs(x[i]));
+        zero += 0 * x[i];
+    }
+    return larger(larger(a, b), larger(c, d)) + zero;
+}
+VERSIONS(double, return, largest_of, (const double *x, size_t n), (x, n))
+
+/* |dA B| <= max |dA| |B|, and a little for rounding. */
+static double furthest_few(const gpf__tile *made, size_t c, size_t n, size_t points)
+{
+    (void)points;
+    const gpf__matrix b = matrix_at(made->call->x[1], made->first, c);
+    double most = 0;
+    for (size_t j = 0; j < n; j++) {
+        double sum = 0;
+        for (size_t k = 0; k < made->count; k++)
+            sum += made->largest[k] * fabs(b.data[(ptrdiff_t)k * b.row + (ptrdiff_t)j * b.col]);
+        most = sum <= most ? most : sum;
+    }
+    return most * (1 + 1e-6);
+}
+
 /* A changes by dA in some rows and columns: those rows of Y by dA B[columns, :], a low-rank
  * update. Of few columns it is left to whoever reads Y, strip by strip. */
 static void damage_left(const gpf__patch *p)
@@ -156,6 +201,9 @@ static void damage_left(const gpf__patch *p)
             y->with = memcpy(y->few, delta, y->count * (size_t)ld * sizeof *delta);
         y->call = p->call;
         y->columns = add_few;
+        y->furthest = furthest_few;
+        for (size_t k = 0; k < y->count; k++)
+            y->largest[k] = largest_of(y->with + k * (size_t)ld, (size_t)ld);
         return;
     }
     gpf__tile_base(y, &y->at, 0, y->cols, p->points, y->data);
@@ -188,6 +236,21 @@ static void add_right(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, 
         }
 }
 
+/* |A dB| <= max |A| |dB|. */
+static double furthest_right(const gpf__tile *made, size_t c, size_t n, size_t points)
+{
+    const size_t k = made->count;
+    const double *delta = made->with + (c - made->at.col) * points * k;
+    double most = 0;
+    for (size_t j = 0; j < n * points; j++) {
+        double sum = 0;
+        for (size_t i = 0; i < k; i++)
+            sum += made->largest[i] * fabs(delta[j * k + i]);
+        most = sum <= most ? most : sum;
+    }
+    return most * (1 + 1e-6);
+}
+
 /* B changes by dB in some rows and columns: those columns of Y by A[:, rows] dB. */
 static void damage_right(const gpf__patch *p)
 {
@@ -201,6 +264,10 @@ static void damage_right(const gpf__patch *p)
         y->count = k;
         y->call = p->call;
         y->columns = add_right;
+        const gpf__matrix a = matrix_at(p->call->x[0], 0, y->first);
+        y->furthest = a.row == 1 && k <= GPF__FEW ? furthest_right : NULL;
+        for (size_t i = 0; y->furthest && i < k; i++)
+            y->largest[i] = largest_of(a.data + (ptrdiff_t)i * a.col, y->rows);
         return;
     }
     gpf__tile_base(y, &y->at, y->at.col, n, p->points, y->data);

@@ -99,6 +99,12 @@ GPF_FN_LIST(GPF_ROW)
 /* One edge, at distance d = 0 (an expression of u, v, p), negative on piece 0. */
 #define EDGE(name, d) PIECES(name, gpf__pick((d) < 0, 0, gpf__pick((d) > 0, 2, 1)), fabs(d))
 
+/* Has the op kinks or jumps? NULL (a copy) has not. */
+static inline bool gpf__piecewise(const gpf_op *op)
+{
+    return op && (op->side || op->branch);
+}
+
 /* op applied to x with p[0] = p0. */
 gpf_node gpf__apply_p(gpf_graph *g, const gpf_op *op, gpf_node x, double p0);
 gpf_node gpf__apply_p2(gpf_graph *g, const gpf_op *op, gpf_node a, gpf_node b, double p0);

@@ -1,7 +1,14 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "op/tile.h"
+#include "op/vector.h"
 
 #include <string.h>
+
+void gpf__tile_sizes(const gpf_tensor *t, size_t *rows, size_t *cols)
+{
+    *rows = t->rank == 2 ? t->dim[0] : 1;
+    *cols = gpf__tensor_size(t) / *rows;
+}
 
 gpf__rect gpf__rect_rows(const gpf__tile *t, size_t lo, size_t hi, size_t col, size_t n_cols)
 {
@@ -31,6 +38,16 @@ size_t gpf__rect_chunk(const gpf__rect *at, size_t points, size_t strip)
 {
     const size_t n = strip / (points * at->n_rows);
     return n == 0 ? 1 : n < at->n_cols ? n : at->n_cols;
+}
+
+/* n times v; the end. */
+static double *fill(double *to, double v, size_t n)
+{
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
+        to[i] = v;
+    }
+    return to + n;
 }
 
 static void replicate(double *to, const double *from, size_t n, size_t points)
@@ -96,9 +113,7 @@ void gpf__tile_base(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_
     const ptrdiff_t rs = t->rank == 2 ? t->stride[0] : 0, cs = t->rank == 2 ? t->stride[1] : 0;
     if (t->rank == 2 && (rs == 0 || x->rows == 1)) {
         for (size_t j = 0; j < n; j++, to += step) {
-            const double v = t->data[(ptrdiff_t)(c + j) * cs];
-            for (size_t i = 0; i < step; i++)
-                to[i] = v;
+            fill(to, t->data[(ptrdiff_t)(c + j) * cs], step);
         }
     } else if (rs == 1 && at->list == 0) {
         const double *from = t->data + at->row[0];
@@ -298,8 +313,7 @@ static void repeat_row(gpf__tile *x, gpf__tile *y, size_t points)
     y->at = gpf__rect_rows(y, 0, y->rows, x->at.col, x->at.n_cols);
     double *to = y->data;
     for (size_t k = 0; k < x->at.n_cols * points; k++)
-        for (size_t i = 0; i < y->rows; i++)
-            *to++ = x->data[k];
+        to = fill(to, x->data[k], y->rows);
 }
 
 int gpf__damage_moved(const gpf__patch *p, const gpf__move *move)

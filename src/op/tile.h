@@ -12,7 +12,7 @@
 
 #include "op/rows.h"
 
-enum { GPF__POINTS = 4, GPF__CHUNK = 1024 };
+enum { GPF__POINTS = 4, GPF__CHUNK = 1024, GPF__FEW = 4 };
 
 /* Rows row[0] < .. < row[n_rows-1], columns col .. col + n_cols - 1. n_cols = 0: nothing. */
 typedef struct gpf__rect {
@@ -35,6 +35,9 @@ struct gpf__tile {
     /* What it needs (matrix.c): room for GPF__FEW columns at all points, or NULL: do not offer it. */
     double *few;
     const double *with; /* the changes it is made with: in `few` or in an input's tile */
+    /* How far columns c .. c+n-1 may change at most; NULL: not known. */
+    double (*furthest)(const gpf__tile *made, size_t c, size_t n, size_t points);
+    double largest[GPF__FEW]; /* of the changes, for each of the few */
     const gpf_call *call;
     size_t first, count;
     int *kept; /* room for a list of rows, what it holds and its name */
@@ -44,6 +47,9 @@ struct gpf__tile {
     gpf__rect cached;
     const int *all; /* 0, 1, 2, .. */
 };
+
+/* A value's sizes as a matrix. */
+void gpf__tile_sizes(const gpf_tensor *t, size_t *rows, size_t *cols);
 
 /* A rule's call: x are the tiles of the step's inputs, y is to be filled in: at, then data (or
  * columns). call: the step at the base point. False: no rule for this case, the whole node is
@@ -56,8 +62,6 @@ typedef struct gpf__patch {
     double *delta, *strip; /* room for any tile; for two strips */
     double *scratch;       /* four times what the op asks for at the base */
 } gpf__patch;
-
-enum { GPF__FEW = 4 };
 
 /* Rows lo .. hi-1. */
 gpf__rect gpf__rect_rows(const gpf__tile *t, size_t lo, size_t hi, size_t col, size_t n_cols);

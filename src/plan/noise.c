@@ -1,15 +1,19 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* How noisy is a value? Rounding errors inside a computation can be far above eps times its result
  * (cancellation), which no formula over the result alone can tell. So the steps are run again with
- * every rounded number off by one more unit, up or down at random: the spread of the result is its
- * noise (Vignes' stochastic arithmetic). Fixed random signs: the same answer every time. */
+ * every rounded number off by half to one and a half more units, up or down at random: the spread of
+ * the result is its noise (Vignes' stochastic arithmetic). All that is taken GPF__NOISE_UNITS times
+ * as large and the spread divided by as much: of two numbers that are off by whole units each,
+ * every second run would not see that their difference is noise. Fixed random numbers: the same
+ * answer every time. */
+#include "op/vector.h"
 #include "plan/plan.h"
 
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIGNS = 1024 };
+enum { FACTORS = 256 };
 
 struct gpf__noise {
     const gpf_plan *plan;
@@ -18,9 +22,9 @@ struct gpf__noise {
     gpf_tensor *in; /* over these copies */
     const gpf_tensor **x;
     unsigned long long state;
-    /* Random factors 1 +- a unit, read from a random place on: as good as drawn anew, and a loop the
-     * compiler vectorises. */
-    double factor[2 * SIGNS];
+    /* Random factors, read from a random place on: as good as drawn anew, and a loop the compiler
+     * vectorises. */
+    double factor[2 * FACTORS];
 };
 
 static bool adds_up(const gpf__step *s)
@@ -47,6 +51,14 @@ static unsigned long long draw(gpf__noise *n)
     return n->state ^= n->state << 17;
 }
 
+/* +- (1/2 .. 3/2) */
+static double units(gpf__noise *n)
+{
+    const unsigned long long bits = draw(n);
+    const double size = 0.5 + (double)(bits >> 41) * 0x1p-23;
+    return GPF__NOISE_UNITS * (bits >> 40 & 1 ? size : -size);
+}
+
 gpf__noise *gpf__noise_alloc(const gpf_plan *p)
 {
     const size_t head = (sizeof(gpf__noise) + 63) & ~(size_t)63, frame = gpf__frame_size(p),
@@ -62,8 +74,8 @@ gpf__noise *gpf__noise_alloc(const gpf_plan *p)
     n->in = (gpf_tensor *)(void *)(memory += copy);
     n->x = (const gpf_tensor **)(void *)(memory + in);
     gpf__noise_restart(n);
-    for (size_t i = 0; i < SIGNS; i++)
-        n->factor[i] = n->factor[SIGNS + i] = draw(n) >> 40 & 1 ? 1 + 0x1p-52 : 1 - 0x1p-52;
+    for (size_t i = 0; i < FACTORS; i++)
+        n->factor[i] = n->factor[FACTORS + i] = 1 + units(n) * 0x1p-52;
     return n;
 }
 
@@ -77,14 +89,50 @@ void gpf__noise_free(gpf__noise *n)
     free(n);
 }
 
+GPF__INLINE void scale_body(size_t n, double *x, const double *factor)
+{
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
+        x[i] *= factor[i];
+    }
+}
+VERSIONS(void, , scale, (size_t n, double *x, const double *factor), (n, x, factor))
+
 static void shake(gpf__noise *n, double *x, size_t size)
 {
-    for (size_t i = 0; i < size; i += SIGNS) {
-        const double *factor = n->factor + (draw(n) >> 40) % SIGNS;
-        const size_t m = size - i < SIGNS ? size - i : SIGNS;
-        for (size_t j = 0; j < m; j++)
-            x[i + j] *= factor[j];
+    for (size_t i = 0; i < size; i += FACTORS)
+        scale(size - i < FACTORS ? size - i : FACTORS, x + i, n->factor + (draw(n) >> 40) % FACTORS);
+}
+
+/* Does the tensor fill its memory, its axes in some order? */
+static bool has_no_gaps(const gpf_tensor *t)
+{
+    ptrdiff_t step = 1;
+    for (int found = 0, a = 0; found < t->rank; found++) {
+        for (a = 0; a < t->rank && !(t->stride[a] == step && t->dim[a] > 1); a++)
+            ;
+        if (a == t->rank)
+            break;
+        step *= (ptrdiff_t)t->dim[a];
     }
+    return (size_t)step == gpf__tensor_size(t);
+}
+
+/* x in `to`, every element off by a unit: as it lies, if the op takes it so, or in row-major
+ * order. */
+static gpf_tensor shaken(gpf__noise *n, const gpf_tensor *x, const gpf_op *op, double *to)
+{
+    gpf_tensor copy = *x;
+    copy.data = to;
+    const size_t size = gpf__tensor_size(x);
+    if (op->flags & GPF_OP_STRIDED && has_no_gaps(x)) {
+        memcpy(to, x->data, size * sizeof *to);
+    } else {
+        gpf__tensor_dense(&copy);
+        gpf__tensor_copy(&copy, x);
+    }
+    shake(n, to, size);
+    return copy;
 }
 
 void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
@@ -98,11 +146,7 @@ void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
         double *copy = n->copy;
         for (int i = 0; i < s->n_in; i++) {
             const gpf_tensor *x = &t[p->in[s->first_in + i]];
-            n->in[i] = *x;
-            n->in[i].data = copy;
-            gpf__tensor_dense(&n->in[i]);
-            gpf__tensor_copy(&n->in[i], x);
-            shake(n, copy, gpf__tensor_size(x));
+            n->in[i] = shaken(n, x, s->op, copy);
             copy += gpf__tensor_size(x);
             n->x[i] = &n->in[i];
         }
@@ -136,7 +180,7 @@ int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise)
             gpf__noise_step(n, &p->step[s], ws->t);
         gpf__plan_collect(p, ws);
         for (size_t i = 0; i < total; i++)
-            noise[i] = fmax(noise[i], fabs(ws->block[i] - exact[i]));
+            noise[i] = fmax(noise[i], fabs(ws->block[i] - exact[i]) / GPF__NOISE_UNITS);
     }
     memcpy(ws->block, exact, total * sizeof *exact);
     gpf__noise_free(n);

@@ -209,7 +209,7 @@ static int fold(gpf__maker *m, gpf_node i, gpf__value v, const int *in, bool *do
     gpf_plan *p = m->p;
     const double *x[3] = { NULL };
     *done = false;
-    if (m->need[i] & GPF__IS_TARGET || node->op->side || node->op->branch)
+    if (m->need[i] & GPF__IS_TARGET || gpf__piecewise(node->op))
         return GSL_SUCCESS;
     if (node->n_x == 0 ? !node->op->eval || node->op->scratch || v.t.rank != 0 : !node->op->map)
         return GSL_SUCCESS;
@@ -359,6 +359,14 @@ int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t
     else
         *result = m.p;
     return status;
+}
+
+int gpf__plan_value(const gpf_plan *p, gpf_node n)
+{
+    int v = p->n_value;
+    while (--v >= 0 && p->value[v].node != n)
+        ;
+    return v;
 }
 
 const char *gpf__plan_error(int status)

@@ -30,8 +30,8 @@ typedef struct gpf__value {
     int of;
     const gpf_op *view; /* GPF__VIEW: the op that looks, NULL: the value as it is */
     gpf_attr attr;      /* its */
-    gpf_tensor t; /* sizes and strides; data is filled in per workspace */
-    int step;     /* that computes it, or -1 */
+    gpf_tensor t;       /* sizes and strides; data is filled in per workspace */
+    int step;           /* that computes it, or -1 */
 } gpf__value;
 
 /* Steps are in an order they can run in. */
@@ -174,6 +174,9 @@ struct gpf_point {
 int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N,
                    const gpf_node *targets, size_t n_targets, bool keep, gpf_plan **p);
 
+/* The value of a node; -1: the plan has none. */
+int gpf__plan_value(const gpf_plan *p, gpf_node n);
+
 /* What to say of a status of gpf__plan_make. Static storage. */
 const char *gpf__plan_error(int status);
 
@@ -181,9 +184,9 @@ const char *gpf__plan_error(int status);
 int gpf__damage_make(const gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n, size_t N,
                      gpf_damage **d);
 
-/* The rounding noise of values: steps run with every number off by a unit at random, some times
- * over. For plans that keep every value. noise.c */
-enum { GPF__NOISE_RUNS = 6 };
+/* The rounding noise of values: steps run with every number off by some GPF__NOISE_UNITS units at
+ * random, some times over. For plans that keep every value. noise.c */
+enum { GPF__NOISE_RUNS = 6, GPF__NOISE_UNITS = 32 };
 typedef struct gpf__noise gpf__noise;
 gpf__noise *gpf__noise_alloc(const gpf_plan *p); /* NULL without memory */
 void gpf__noise_free(gpf__noise *n);
@@ -193,9 +196,9 @@ void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t);
  * its outputs. */
 int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise);
 /* Noise of y when something downstream of target i is computed again, at the base point; or when
- * everything is. */
+ * everything is. hasty: two runs where they find little, which may be luck. */
 #define GPF__ALL_TARGETS SIZE_MAX
-int gpf__damage_noise(gpf_overlay *o, size_t i, double *noise);
+int gpf__damage_noise(gpf_overlay *o, size_t i, bool hasty, double *noise);
 
 /* Copies outputs that are computed elsewhere to their places. */
 void gpf__plan_collect(const gpf_plan *p, gpf_workspace *ws);

@@ -31,7 +31,7 @@ static double noise_of(gpf_graph *g, gpf_node f, gpf_node w, const double *value
     gpf_damage *d = gpf_damage_alloc(g, f, &w, 1, 0);
     assert_int_equal(gpf_damage_base(d, at, NULL), GSL_SUCCESS);
     gpf_overlay *o = gpf_overlay_alloc(d);
-    assert_int_equal(gpf__damage_noise(o, 0, &through), GSL_SUCCESS);
+    assert_int_equal(gpf__damage_noise(o, 0, false, &through), GSL_SUCCESS);
     assert_true(through <= 4 * first + 1e-300 && first <= 4 * through + 1e-300);
     gpf_overlay_free(o);
     gpf_damage_free(d);
@@ -63,6 +63,19 @@ static void inside_a_sum(void **state)
     const double values[] = { 1e6, 0.3, -1e6 };
     const double noise = noise_of(g, gpf_sum(g, w, GPF_ALL_AXES), w, values, 3);
     assert_true(noise > 1e-11 && noise < 1e-8);
+    gpf_graph_free(g);
+}
+
+/* Noise goes on through a value's other names: log(sigmoid(z)) is computed as -softplus(-z). */
+static void through_a_twin(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node w = gpf_param(g, "w", gpf_shape1(3)), big = gpf_const(g, 1e8),
+                   z = gpf_sub(g, gpf_add(g, w, big), big),
+                   y = gpf_sum(g, gpf_log(g, gpf_sigmoid(g, z)), GPF_ALL_AXES);
+    const double values[] = { 0.1, 0.2, 0.3 }, noise = noise_of(g, y, w, values, 3);
+    assert_true(noise > 1e-9 && noise < 1e-6);
     gpf_graph_free(g);
 }
 
@@ -124,11 +137,9 @@ static void constants_stay(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(cancellation_is_seen),
-        cmocka_unit_test(inside_a_sum),
-        cmocka_unit_test(ties_are_no_noise),
-        cmocka_unit_test(steps_keep_their_values),
-        cmocka_unit_test(constants_stay),
+        cmocka_unit_test(cancellation_is_seen),    cmocka_unit_test(inside_a_sum),
+        cmocka_unit_test(through_a_twin),          cmocka_unit_test(ties_are_no_noise),
+        cmocka_unit_test(steps_keep_their_values), cmocka_unit_test(constants_stay),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
