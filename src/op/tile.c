@@ -36,8 +36,11 @@ void gpf__rect_join(const gpf__tile *t, gpf__rect *y, const gpf__rect *x)
 
 size_t gpf__rect_chunk(const gpf__rect *at, size_t points, size_t strip)
 {
-    const size_t n = strip / (points * at->n_rows);
-    return n == 0 ? 1 : n < at->n_cols ? n : at->n_cols;
+    const size_t column = points * at->n_rows;
+    if (column * at->n_cols <= strip)
+        return at->n_cols;
+    const size_t n = strip / column;
+    return n == 0 ? 1 : n;
 }
 
 /* n times v; the end. */

@@ -294,7 +294,7 @@ static void prune(gpf_overlay *o, const gpf__entry *e, size_t points)
 static double *strip_of(const gpf_overlay *o, const gpf__entry *e, size_t c, size_t points)
 {
     const gpf__tile *t = &o->tile[e->value];
-    if (e->changes)
+    if (t->changes)
         return o->fresh;
     return e->strip >= 0 ? o->strip + (size_t)e->strip * o->d->strip
                          : t->data + (c - t->at.col) * points * t->at.n_rows;
@@ -371,7 +371,7 @@ static void run_group(gpf_overlay *o, const gpf__target *t, const gpf__item *it,
                 gpf__rect_join(o->patch[e[k].value].x[i], &at, &o->patch[e[k].value].x[i]->at);
     for (int k = 0; k < it->n; k++) {
         o->tile[e[k].value].at = at;
-        o->tile[e[k].value].changes = e[k].changes;
+        o->tile[e[k].value].changes = e[k].changes && !d->plain;
     }
     if (at.n_cols == 0)
         return;
@@ -399,7 +399,7 @@ static void run_group(gpf_overlay *o, const gpf__target *t, const gpf__item *it,
                 gpf__map_columns(e[k].op, call->attr, x, call->n_x, n, points, at.n_rows,
                                  strip_of(o, &e[k], c, points));
             }
-            if (e[k].changes)
+            if (o->tile[v].changes)
                 keep_changes(o, &e[k], &at, c, n, points);
         }
     }

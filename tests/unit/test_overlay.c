@@ -135,6 +135,30 @@ static void test_signature(void **state)
     gpf_graph_free(g);
 }
 
+/* What is infinite at the base may be finite again in y: changes would be inf - inf. */
+static void test_infinite_inside(void **state)
+{
+    (void)state;
+    const double rows[] = { INFINITY, 1, 2, 3 };
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node x = gpf_data(g, "x", gpf_shape2(GPF_N, 1)), w = gpf_param(g, "w", gpf_shape0()),
+                   s = gpf_sum(g, gpf_square(g, gpf_mul(g, x, w)), GPF_ALL_AXES),
+                   f = gpf_add(g, gpf_sigmoid(g, s), w);
+    gpf_point *at = gpf_point_alloc(g, 4);
+    gpf_point_bind(at, x, rows);
+    gpf_point_params(at)->data[0] = 0.5;
+    gpf_damage *d = gpf_damage_alloc(g, f, &w, 1, 4);
+    double y = 0, t = 0.25, moved = 0;
+    assert_int_equal(gpf_damage_base(d, at, &y), GSL_SUCCESS);
+    gpf_overlay *o = gpf_overlay_alloc(d);
+    assert_int_equal(gpf_overlay_values(o, 0, 0, &t, 1, &moved, NULL), GSL_SUCCESS);
+    assert_true(y == 1.5 && moved == 1.75);
+    gpf_overlay_free(o);
+    gpf_damage_free(d);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 /* y is a product itself: what a product makes on demand for its readers is asked for. */
 static void test_product_is_y(void **state)
 {
@@ -208,11 +232,9 @@ static void test_threads_share_a_base(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base_is_untouched),
-        cmocka_unit_test(test_branch_records),
-        cmocka_unit_test(test_signature),
-        cmocka_unit_test(test_product_is_y),
-        cmocka_unit_test(test_threads_share_a_base),
+        cmocka_unit_test(test_base_is_untouched), cmocka_unit_test(test_branch_records),
+        cmocka_unit_test(test_signature),         cmocka_unit_test(test_product_is_y),
+        cmocka_unit_test(test_infinite_inside),   cmocka_unit_test(test_threads_share_a_base),
     };
     gsl_set_error_handler_off();
     return cmocka_run_group_tests(tests, NULL, NULL);
