@@ -133,7 +133,7 @@ static int make_lists(gpf_damage *d, const gpf_node *xs)
     const gpf_plan *p = d->plan;
     const size_t n_value = (size_t)p->n_value;
     unsigned char *to_y = malloc(2 * n_value), *down = to_y + n_value;
-    int *last_reader = malloc(n_value * sizeof *last_reader);
+    int *last_reader = calloc(n_value, sizeof *last_reader);
     int status = to_y && last_reader ? GSL_SUCCESS : GSL_ENOMEM;
     if (status == GSL_SUCCESS)
         mark_upstream(p, d->y, to_y);

@@ -226,6 +226,12 @@ static int add_walk(coder *c, gpf__walk w)
     return p->n_walk++;
 }
 
+static bool same_walk(const gpf__walk *a, const gpf__walk *b)
+{
+    return a->n == b->n && !memcmp(a->count, b->count, sizeof a->count) &&
+           !memcmp(a->stride, b->stride, sizeof a->stride);
+}
+
 /* Value v, which does not lie as the result does, read into a buffer along a walk: once a strip,
  * or once for all where it is a single number. */
 static int read_for(coder *c, const gpf__step *s, int v, gpf__operand *x)
@@ -235,7 +241,7 @@ static int read_for(coder *c, const gpf__step *s, int v, gpf__operand *x)
     for (int i = c->first; i < p->n_code; i++) {
         const gpf__code *earlier = &p->code[i];
         if (earlier->kind == GPF__READ && earlier->x[0].at == v &&
-            !memcmp(&p->walk[earlier->of], &w, sizeof w)) {
+            same_walk(&p->walk[earlier->of], &w)) {
             *x = in_buffer(c, earlier->y.at);
             return GSL_SUCCESS;
         }

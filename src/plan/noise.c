@@ -101,7 +101,8 @@ VERSIONS(void, , scale, (size_t n, double *x, const double *factor), (n, x, fact
 static void shake(gpf__noise *n, double *x, size_t size)
 {
     for (size_t i = 0; i < size; i += FACTORS)
-        scale(size - i < FACTORS ? size - i : FACTORS, x + i, n->factor + (draw(n) >> 40) % FACTORS);
+        scale(size - i < FACTORS ? size - i : FACTORS, x + i,
+              n->factor + (draw(n) >> 40) % FACTORS);
 }
 
 /* Does the tensor fill its memory, its axes in some order? */
