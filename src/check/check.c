@@ -530,11 +530,12 @@ static int check_blocks(gpf_check *c, const gpf_point *p, const gpf_check_option
 {
     const size_t n = c->n_x;
     gpf__elements found = { .e = NULL };
-    const double **analytic = malloc(2 * n * sizeof *analytic), **rounding = analytic + n;
+    const double **analytic = malloc(n * sizeof *analytic),
+                 **rounding = malloc(n * sizeof *rounding);
     c->threads = 1;
     if (!c->block)
         c->block = calloc(n, sizeof *c->block);
-    int status = analytic && c->block ? need_overlays(c, 1) : GSL_ENOMEM;
+    int status = analytic && rounding && c->block ? need_overlays(c, 1) : GSL_ENOMEM;
     if (status == GSL_SUCCESS)
         status = look_around(c, c->overlay[0], false);
     if (status == GSL_SUCCESS)
@@ -553,6 +554,7 @@ static int check_blocks(gpf_check *c, const gpf_point *p, const gpf_check_option
         c->room = 0;
     }
     free(analytic);
+    free(rounding);
     return status;
 }
 

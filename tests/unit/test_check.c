@@ -544,10 +544,24 @@ static void blocks_are_the_same_again(void **state)
     gpf_graph_free(g);
 }
 
+/* A check that runs again is worth no more threads than at first. */
+static void worth_as_many_threads_again(void **state)
+{
+    const fixture *f = *state;
+    gpf_check *c = gpf_check_alloc(f->g, f->loss, f->param, NULL, 6, N, 1, NULL);
+    assert_int_equal(gpf_check_run(c, f->at, NULL, NULL), GSL_SUCCESS);
+    const int threads = gpf_check_threads(c);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(gpf_check_run(c, f->at, NULL, NULL), GSL_SUCCESS);
+    assert_int_equal(gpf_check_threads(c), threads);
+    gpf_check_free(c);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        CASE(worth_as_many_threads_again),
         CASE(every_element_is_right),
         CASE(same_bits_on_any_number_of_threads),
         cmocka_unit_test(same_bits_of_larger_nets),
