@@ -15,7 +15,7 @@ enum { CMD_WITH_CLAIMS, CMD_NO_CLAIMS, CMD_CLAIMS }; /* --claims */
 typedef struct cmd {
     const struct cmd_verb *verb;
     int help, json, quiet, all, fast, grad, dot; /* flags */
-    int rows, color, claims;               /* choices */
+    int rows, color, claims;                     /* choices */
     size_t seed, sample, threads, max_failures;
     const char *at, *of;
     const char **wrt; /* n_wrt patterns */

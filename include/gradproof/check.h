@@ -52,21 +52,21 @@ GPF_API const char *gpf_verdict_name(gpf_verdict v);
 /* Why a verdict was given, where there is more to say than the verdict itself. */
 typedef enum gpf_reason {
     GPF_REASON_NONE,
-    GPF_REASON_FLAT_GAP,     /* wrong: the gap stays when the step shrinks */
-    GPF_REASON_NOT_FINITE,   /* wrong: the analytic value is NaN or infinite, the numeric is not;
-                                unresolved: y itself is not finite here */
-    GPF_REASON_OUTSIDE,      /* wrong: outside the one-sided slopes at a kink */
-    GPF_REASON_TIE,          /* wrong at a tie, but right just beside it: the rule is right, the
-                                derivative it chooses on the edge is not a slope of y */
-    GPF_REASON_BETWEEN,      /* kink: between the one-sided slopes */
-    GPF_REASON_JUMP,         /* unresolved: y itself jumps here and has no derivative */
-    GPF_REASON_NO_REACTION,  /* vacuous: y stays the same but for its rounding, at large steps too */
-    GPF_REASON_INDEPENDENT,  /* vacuous: the graph has no path from the element to y */
-    GPF_REASON_NOISE,        /* unresolved: the gap grows as 1/step, y is too noisy here */
-    GPF_REASON_TRUNCATION,   /* unresolved: the gap shrinks with the step, none small enough */
-    GPF_REASON_CROWDED,      /* unresolved: kinks so close on one side that it has no slope */
-    GPF_REASON_UNCONFIRMED,  /* a block, unresolved: directions disagree, no single element does */
-    GPF_REASON_TOO_SMALL     /* a block, unresolved: below what its directions can see */
+    GPF_REASON_FLAT_GAP,    /* wrong: the gap stays when the step shrinks */
+    GPF_REASON_NOT_FINITE,  /* wrong: the analytic value is NaN or infinite, the numeric is not;
+                               unresolved: y itself is not finite here */
+    GPF_REASON_OUTSIDE,     /* wrong: outside the one-sided slopes at a kink */
+    GPF_REASON_TIE,         /* wrong at a tie, but right just beside it: the rule is right, the
+                               derivative it chooses on the edge is not a slope of y */
+    GPF_REASON_BETWEEN,     /* kink: between the one-sided slopes */
+    GPF_REASON_JUMP,        /* unresolved: y itself jumps here and has no derivative */
+    GPF_REASON_NO_REACTION, /* vacuous: y stays the same but for its rounding, at large steps too */
+    GPF_REASON_INDEPENDENT, /* vacuous: the graph has no path from the element to y */
+    GPF_REASON_NOISE,       /* unresolved: the gap grows as 1/step, y is too noisy here */
+    GPF_REASON_TRUNCATION,  /* unresolved: the gap shrinks with the step, none small enough */
+    GPF_REASON_CROWDED,     /* unresolved: kinks so close on one side that it has no slope */
+    GPF_REASON_UNCONFIRMED, /* a block, unresolved: directions disagree, no single element does */
+    GPF_REASON_TOO_SMALL    /* a block, unresolved: below what its directions can see */
 } gpf_reason;
 
 GPF_API const char *gpf_reason_name(gpf_reason r); /* "flat gap", ...; "" for none */
@@ -84,10 +84,10 @@ typedef struct gpf_element {
     double step;              /* h of the deciding stencil: points at +-h, +-h/2 */
     double left, right;       /* one-sided slopes, at a kink */
     double left_error, right_error;
-    unsigned evaluations;     /* of y */
-    gpf_branch kink;          /* the branch record, at a kink; kink.n_changed = 0: none met */
-    int side[4];              /* kink: side at -h, -h/2, +h/2, +h of the smallest stencil tried */
-    double kink_step;         /* h of that stencil */
+    unsigned evaluations; /* of y */
+    gpf_branch kink;      /* the branch record, at a kink; kink.n_changed = 0: none met */
+    int side[4];          /* kink: side at -h, -h/2, +h/2, +h of the smallest stencil tried */
+    double kink_step;     /* h of that stencil */
 } gpf_element;
 
 /* Totals over one tensor or all. */
@@ -129,10 +129,10 @@ typedef enum gpf_outcome {
 typedef struct gpf_block {
     gpf_verdict verdict; /* right: nothing disagrees and covered > 0; wrong: an element is */
     gpf_reason reason;
-    size_t total;   /* elements = covered + small + untested */
-    size_t covered; /* GPF_FAST_RELATIVE off would have been seen; or checked alone */
-    size_t small;   /* |analytic| < magnitude: only absolute errors above `error` */
-    size_t untested; /* no step without a kink, or the search stopped before them */
+    size_t total;        /* elements = covered + small + untested */
+    size_t covered;      /* GPF_FAST_RELATIVE off would have been seen; or checked alone */
+    size_t small;        /* |analytic| < magnitude: only absolute errors above `error` */
+    size_t untested;     /* no step without a kink, or the search stopped before them */
     unsigned directions; /* along the whole tensor; 0: element by element */
     unsigned disagreed;  /* 1: the last of them did, and the search for elements began */
     size_t evaluations;  /* of y, those of single elements too */
@@ -188,11 +188,11 @@ GPF_API gpf_outcome gpf_check_outcome(const gpf_check *c);
 GPF_API size_t gpf_check_n_tensors(const gpf_check *c);
 GPF_API gpf_node gpf_check_tensor(const gpf_check *c, size_t i);
 GPF_API gpf_shape gpf_check_tensor_shape(const gpf_check *c, size_t i); /* N replaced */
-GPF_API size_t gpf_check_batch(const gpf_check *c);    /* N */
-GPF_API gpf_node gpf_check_output(const gpf_check *c); /* y as given */
-GPF_API double gpf_check_value(const gpf_check *c);    /* y, contracted, at the point */
-GPF_API int gpf_check_contracted(const gpf_check *c);  /* 1: y had more than one element */
-GPF_API int gpf_check_threads(const gpf_check *c);     /* threads really used */
+GPF_API size_t gpf_check_batch(const gpf_check *c);                     /* N */
+GPF_API gpf_node gpf_check_output(const gpf_check *c);                  /* y as given */
+GPF_API double gpf_check_value(const gpf_check *c);   /* y, contracted, at the point */
+GPF_API int gpf_check_contracted(const gpf_check *c); /* 1: y had more than one element */
+GPF_API int gpf_check_threads(const gpf_check *c);    /* threads really used */
 GPF_API const gpf_graph *gpf_check_graph(const gpf_check *c);
 /* The oldest node that is not finite at the point, and where; GPF_NONE if all are. */
 GPF_API gpf_node gpf_check_nonfinite(const gpf_check *c, size_t *element);
@@ -215,17 +215,17 @@ typedef struct gpf_claim_use {
 
 typedef struct gpf_claim_result {
     gpf_claim_verdict verdict;
-    size_t points;          /* generic points compared */
-    size_t N;               /* batch size at the worst one; 0: the graph has none */
-    int holds_here;         /* refuted: 1 if both sides agree at the model's own point */
-    size_t element;         /* the worst element, row-major */
-    gpf_shape shape;        /* of the sides at that point */
-    double left, right;     /* both values there */
-    double ratio;           /* left / right */
-    double worst;           /* largest difference relative to the larger side's magnitude */
-    size_t grads_checked;   /* gradient elements compared with GSL inside this claim */
-    size_t grads_right;     /* of these */
-    char why[256];          /* one line */
+    size_t points;        /* generic points compared */
+    size_t N;             /* batch size at the worst one; 0: the graph has none */
+    int holds_here;       /* refuted: 1 if both sides agree at the model's own point */
+    size_t element;       /* the worst element, row-major */
+    gpf_shape shape;      /* of the sides at that point */
+    double left, right;   /* both values there */
+    double ratio;         /* left / right */
+    double worst;         /* largest difference relative to the larger side's magnitude */
+    size_t grads_checked; /* gradient elements compared with GSL inside this claim */
+    size_t grads_right;   /* of these */
+    char why[256];        /* one line */
 } gpf_claim_result;
 
 /* like: the model's own point, whose values show what each leaf is. The shapes

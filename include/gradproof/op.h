@@ -150,26 +150,32 @@ struct gpf_op {
 /* The registry. X(kind, symbol): row gpf_op_<symbol>, constructor gpf_<symbol>.
  *   U (g, x)    B (g, a, b)    R (g, x, axes)    P (g, x, p)    Q (g, x, p, q)
  *   S: prototype below, because its arguments are its own */
-#define GPF_OP_LIST(X)                                                                            \
-    /* arithmetic.c */                                                                            \
-    X(B, add)                                                                                     \
-    X(B, sub) X(B, mul) X(B, div) X(U, neg) X(B, pow) X(U, sqrt) X(U, square) /* exponential.c */ \
-        X(U, exp) X(U, log) X(U, expm1) X(U, log1p) X(U, sin) X(U, cos) X(U, tanh) X(U, sech2)    \
-            X(U, sigmoid) X(U, softplus) X(U, erf) /* piecewise.c */                              \
-        X(U, abs) X(U, sign) X(P, step) X(B, greater) X(U, relu) X(P, leaky_relu) X(B, prelu)     \
-            X(P, elu) X(B, max) X(B, min) X(Q, clip)                            /* reduce.c */    \
-        X(R, sum) X(R, max_over) X(R, winner) X(R, logsumexp) X(S, size)        /* softmax.c */   \
-        X(U, softmax) X(U, log_softmax)                                         /* matrix.c */    \
-        X(B, matmul) X(U, transpose) X(U, diagonal) X(U, diag_part) X(U, trace) /* shape.c */     \
-        X(S, reshape) X(S, broadcast) X(S, slice) X(S, pad) X(S, concat) X(S, one_hot)
+/* clang-format off */
+#define GPF_OP_LIST(X)                                                                     \
+    /* arithmetic.c */                                                                     \
+    X(B, add) X(B, sub) X(B, mul) X(B, div) X(U, neg) X(B, pow) X(U, sqrt) X(U, square)    \
+    /* exponential.c */                                                                    \
+    X(U, exp) X(U, log) X(U, expm1) X(U, log1p) X(U, sin) X(U, cos) X(U, tanh) X(U, sech2) \
+    X(U, sigmoid) X(U, softplus) X(U, erf)                                                 \
+    /* piecewise.c */                                                                      \
+    X(U, abs) X(U, sign) X(P, step) X(B, greater) X(U, relu) X(P, leaky_relu) X(B, prelu)  \
+    X(P, elu) X(B, max) X(B, min) X(Q, clip)                                               \
+    /* reduce.c */                                                                         \
+    X(R, sum) X(R, max_over) X(R, winner) X(R, logsumexp) X(S, size)                       \
+    /* softmax.c */                                                                        \
+    X(U, softmax) X(U, log_softmax)                                                        \
+    /* matrix.c */                                                                         \
+    X(B, matmul) X(U, transpose) X(U, diagonal) X(U, diag_part) X(U, trace)                \
+    /* shape.c */                                                                          \
+    X(S, reshape) X(S, broadcast) X(S, slice) X(S, pad) X(S, concat) X(S, one_hot)
 
 /* Composed functions: they build nodes and have no rows. X(kind, symbol); kinds as above, and
  *   L (g, a, b, reduction). Formulas: `gradproof ops`, src/op/composed.c. */
-#define GPF_FN_LIST(X)                                                                             \
-    X(R, mean)                                                                                     \
-    X(R, variance) X(U, swish) X(U, gelu) X(U, softsign) X(U, mish) X(U, selu) X(L, mse) X(L, mae) \
-        X(L, bce) X(L, bce_with_logits) X(L, cross_entropy) X(L, hinge) X(L, huber) X(B, half_sse) \
-            X(B, dot) X(U, l1) X(U, l2) X(U, norm)
+#define GPF_FN_LIST(X)                                                                    \
+    X(R, mean) X(R, variance) X(U, swish) X(U, gelu) X(U, softsign) X(U, mish) X(U, selu) \
+    X(L, mse) X(L, mae) X(L, bce) X(L, bce_with_logits) X(L, cross_entropy) X(L, hinge)   \
+    X(L, huber) X(B, half_sse) X(B, dot) X(U, l1) X(U, l2) X(U, norm)
+/* clang-format on */
 
 #define GPF_ARGS_U (gpf_graph * g, gpf_node x)
 #define GPF_ARGS_B (gpf_graph * g, gpf_node a, gpf_node b)

@@ -19,19 +19,19 @@ typedef struct gpf_report_claim {
 } gpf_report_claim;
 
 typedef struct gpf_report_options {
-    int all;               /* every element, not only those a person has to look at */
-    int color;             /* ANSI colours */
-    int quiet;             /* only the closing line */
-    size_t max_rows;       /* of elements per verdict in the text; 0: 20. --all ignores it */
-    const char *model;     /* name to show; may be NULL */
-    const char *output;    /* name of y to show; NULL: its label in the graph */
+    int all;                  /* every element, not only those a person has to look at */
+    int color;                /* ANSI colours */
+    int quiet;                /* only the closing line */
+    size_t max_rows;          /* of elements per verdict in the text; 0: 20. --all ignores it */
+    const char *model;        /* name to show; may be NULL */
+    const char *output;       /* name of y to show; NULL: its label in the graph */
     const char *const *notes; /* lines shown under the heading, ended by NULL; may be NULL */
     const gpf_report_claim *claims;
     size_t n_claims;
     const gpf_check_options *how; /* effective settings to show; may be NULL */
     unsigned long model_seed;
-    double seconds;        /* wall time; negative: not shown */
-    const char *stopped;   /* why the check is not complete; NULL if it is */
+    double seconds;      /* wall time; negative: not shown */
+    const char *stopped; /* why the check is not complete; NULL if it is */
 } gpf_report_options;
 
 GPF_API gpf_report_options gpf_report_defaults(void);

@@ -26,17 +26,17 @@ extern "C" {
 #endif
 
 /* The library's own codes start behind GSL's. One list gives the enum and the messages. */
-#define GPF_STATUS_LIST(X)                                                                         \
-    X(GPF_ESHAPE, 1024, "shapes do not conform")                                                   \
-    X(GPF_ESYNTAX, 1025, "syntax error")                                                           \
-    X(GPF_ENAME, 1026, "unknown or duplicate name")                                                \
-    X(GPF_EFILE, 1027, "file cannot be read or written")                                           \
-    X(GPF_EDATA, 1028, "table or value is not usable")                                             \
-    X(GPF_ENOGRAD, 1029, "operation has no derivative rule")                                       \
-    X(GPF_EUNBOUND, 1030, "leaf has no values")                                                    \
-    X(GPF_ENOTHING, 1031, "nothing to check")                                                      \
-    X(GPF_ECANCEL, 1032, "stopped by the caller")                                                  \
-    X(GPF_ELIMIT, 1033, "larger than the stated limit")                                            \
+#define GPF_STATUS_LIST(X)                                   \
+    X(GPF_ESHAPE, 1024, "shapes do not conform")             \
+    X(GPF_ESYNTAX, 1025, "syntax error")                     \
+    X(GPF_ENAME, 1026, "unknown or duplicate name")          \
+    X(GPF_EFILE, 1027, "file cannot be read or written")     \
+    X(GPF_EDATA, 1028, "table or value is not usable")       \
+    X(GPF_ENOGRAD, 1029, "operation has no derivative rule") \
+    X(GPF_EUNBOUND, 1030, "leaf has no values")              \
+    X(GPF_ENOTHING, 1031, "nothing to check")                \
+    X(GPF_ECANCEL, 1032, "stopped by the caller")            \
+    X(GPF_ELIMIT, 1033, "larger than the stated limit")      \
     X(GPF_ERULE, 1034, "an op's rule returned something impossible")
 
 enum gpf_status_code {

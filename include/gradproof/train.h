@@ -75,8 +75,8 @@ typedef struct gpf_optimizer_kind {
     const char *formula; /* one line */
     struct {
         const char *name;
-        double value;  /* the default */
-        double lo, hi; /* lo <= value < hi */
+        double value;            /* the default */
+        double lo, hi;           /* lo <= value < hi */
     } setting[GPF_MAX_SETTINGS]; /* up to the entry without a name */
     int n_state;
     /* Elementwise: may be called on parts of the vectors, in any order. */

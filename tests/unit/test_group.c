@@ -47,6 +47,26 @@ static size_t random_maps(gpf_graph *g, dice *d, gpf_node *node, gpf_node *X)
     return n;
 }
 
+/* What several ops of a group read along the same way is read once. */
+static void assert_read_once(const gpf_plan *p)
+{
+    for (int i = 0; i < p->n_code; i++) {
+        if (p->code[i].kind != GPF__STRIPS)
+            continue;
+        const gpf__code *first = &p->code[i + 1], *end = first + p->code[i].n;
+        for (const gpf__code *a = first; a < end; a++)
+            for (const gpf__code *b = first; a->kind == GPF__READ && b < a; b++) {
+                if (b->kind != GPF__READ || b->x[0].at != a->x[0].at)
+                    continue;
+                const gpf__walk *v = &p->walk[a->of], *w = &p->walk[b->of];
+                bool same = v->n == w->n;
+                for (int k = 0; same && k < v->n; k++)
+                    same = v->count[k] == w->count[k] && v->stride[k] == w->stride[k];
+                assert_false(same);
+            }
+    }
+}
+
 /* Fused in one group, step by step through memory, and with every value an output: the same bits.
  * Batches of one element, of a strip and one more, of many strips. */
 static void test_fused_bits(void **state)
@@ -71,6 +91,8 @@ static void test_fused_bits(void **state)
                      *all = gpf_plan_alloc(g, node, n, N), *keep;
             assert_int_equal(gpf__plan_make(g, &node[n - 2], 2, N, NULL, 0, true, &keep),
                              GSL_SUCCESS);
+            assert_read_once(few);
+            assert_read_once(keep);
             fused += (size_t)(few->n_step - few->n_group);
             gpf_workspace *few_ws = gpf_workspace_alloc(few), *all_ws = gpf_workspace_alloc(all),
                           *keep_ws = gpf_workspace_alloc(keep);

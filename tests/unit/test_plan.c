@@ -187,12 +187,9 @@ static void test_no_plan(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_needed_steps),
-        cmocka_unit_test(test_nothing_to_reduce),
-        cmocka_unit_test(test_odd_outputs),
-        cmocka_unit_test(test_outlives_the_graph),
-        cmocka_unit_test(test_batch_sizes),
-        cmocka_unit_test(test_no_plan),
+        cmocka_unit_test(test_needed_steps), cmocka_unit_test(test_nothing_to_reduce),
+        cmocka_unit_test(test_odd_outputs),  cmocka_unit_test(test_outlives_the_graph),
+        cmocka_unit_test(test_batch_sizes),  cmocka_unit_test(test_no_plan),
     };
     gsl_set_error_handler_off();
     return cmocka_run_group_tests(tests, NULL, NULL);

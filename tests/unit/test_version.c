@@ -15,7 +15,7 @@ static void test_provider(void **state)
     (void)state;
     char path[512], small[4] = "zzz";
     assert_ptr_equal(gpf_cblas_provider(path, sizeof path), path);
-    assert_non_null(strstr(path, "blas"));
+    assert_true(strstr(path, "blas") || strstr(path, "blis"));
     gpf_cblas_provider(small, sizeof small);
     assert_memory_equal(small, path, 3);
     assert_int_equal(small[3], 0);
