@@ -35,8 +35,9 @@ typedef struct gpf_tensor {
     ptrdiff_t stride[GPF_MAX_RANK]; /* in doubles; 0 along a broadcast axis */
 } gpf_tensor;
 
-/* One evaluation: write y from x. y is row-major without gaps unless the row says GPF_OP_STRIDED; an
- * x may have any strides unless the row says GPF_OP_DENSE. scratch: as many doubles as the row's scratch rule asked for. */
+/* One evaluation: write y from x. y is row-major without gaps unless the row says GPF_OP_STRIDED;
+ * an x may have any strides unless the row says GPF_OP_DENSE. scratch: as many doubles as the row's
+ * scratch rule asked for. */
 typedef struct gpf_call {
     const gpf_tensor *y;
     const gpf_tensor *const *x;
@@ -85,14 +86,15 @@ typedef struct gpf_op_param {
     double value; /* the default */
 } gpf_op_param;
 
-/* Row flags. */
+/* Row flags: what the library may make use of. A row without any is right, if slower. */
 #define GPF_OP_COMMUTES 1u /* f(a,b) = f(b,a) bit for bit, so both are one node */
 #define GPF_OP_DENSE 2u    /* eval and branch want every x row-major without gaps */
 #define GPF_OP_STEP 4u     /* piecewise constant: derivative 0 away from its edges, by statement */
 #define GPF_OP_STRIDED 8u  /* eval takes a y of any strides too (without gaps, in some order) */
 #define GPF_OP_LINEAR 16u  /* in each input: its damage rule wants to know changes, not values */
-#define GPF_OP_SHIFTS 32u  /* elementwise, y changes by what its first input changes */
-#define GPF_OP_SINGLE 64u  /* y is x where it has as many elements: nothing was reduced */
+#define GPF_OP_SHIFTS \
+    32u /* map of two inputs: y changes by what the first changes, as a - b does */
+#define GPF_OP_SINGLE 64u /* y is x where it has as many elements: nothing was reduced */
 
 #define GPF_VARIADIC (-1)
 
@@ -137,8 +139,8 @@ struct gpf_op {
     void (*branch)(const gpf_call *call, int *side, double *margin);
     /* With side, optional, for speed: is any of n elements on another side at x than at x0? */
     int (*moved)(size_t n, const double *const *x, const double *const *x0, const gpf_attr *attr);
-    /* How damage (plan.h) passes through an op that is not elementwise: src/op/tile.h. NULL: the
-     * whole node is evaluated again. */
+    /* How damage (plan.h) passes through an op that is not elementwise. NULL, as in rows of your
+     * own: the whole node is evaluated again. The library's rows: src/op/tile.h. */
     int (*damage)(const struct gpf__patch *p);
     const char *pieces; /* names of pieces 0, 2, 4 .. separated by '|'; NULL: numbered */
     const char *tie;    /* the derivative the rules choose exactly on an edge */

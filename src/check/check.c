@@ -424,34 +424,46 @@ static void check_block(gpf_check *c, size_t first, size_t n, int threads)
     }
 }
 
-/* What was measured hastily or not at all, for an element that disagrees: the rounding noise of its
- * analytic value, and that of y. */
+/* Was y's noise said to hide the element, or did y not hide it although it should have? */
+static bool noise_matters(const gpf_element *e)
+{
+    return e->verdict == GPF_WRONG || e->reason == GPF_REASON_NOISE ||
+           (e->reason == GPF_REASON_NO_REACTION && e->error > 0);
+}
+
+/* What was measured hastily or not at all: the rounding noise of the analytic values, and that of y
+ * by the tensor of e. */
 static int measure_well(gpf_check *c, const gpf_element *e)
 {
     int status = GSL_SUCCESS;
-    if (!c->rounded)
+    if (!c->rounded && e->verdict != GPF_VACUOUS) {
         status = gpf__plan_noise(c->plan, c->ws, c->rounding);
-    c->rounded = status == GSL_SUCCESS;
-    if (status == GSL_SUCCESS && e->verdict == GPF_WRONG && c->noise[e->tensor] < 0)
+        c->rounded = status == GSL_SUCCESS;
+    }
+    if (status == GSL_SUCCESS && noise_matters(e) && c->noise[e->tensor] < 0)
         status = gpf__damage_noise(c->overlay[0], (size_t)e->tensor, false, &c->noise[e->tensor]);
     return status;
 }
 
-/* An element that disagrees: does it still when all noise is known? Before it counts as wrong. */
+/* An element that disagrees or that noise hides: is it so when all noise is known? Before it counts
+ * as anything. */
 static int reconsider(gpf_check *c, gpf_element *e)
 {
-    if (e->verdict == GPF_RIGHT || e->verdict == GPF_VACUOUS)
+    if (e->verdict == GPF_RIGHT || (e->verdict == GPF_VACUOUS && !noise_matters(e)))
         return GSL_SUCCESS;
     const int status = measure_well(c, e);
     if (status)
         return status;
-    const double *a = gradient(c, (size_t)e->tensor);
+    const double *a = gradient(c, (size_t)e->tensor), well = c->noise[e->tensor];
     gpf__around here = c->around[e->tensor];
-    here.rounding = a ? c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)e->k] : 0;
-    /* Far below the gap it changes nothing. */
-    bool again = here.rounding > 0 && !(1e3 * here.rounding < fabs(e->analytic - e->numeric));
-    if (e->verdict == GPF_WRONG && c->noise[e->tensor] > here.noise) {
-        here.noise = c->noise[e->tensor];
+    bool again = false;
+    if (e->verdict != GPF_VACUOUS && a) {
+        here.rounding = c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)e->k];
+        /* Far below the gap it changes nothing. */
+        again = here.rounding > 0 && !(1e3 * here.rounding < fabs(e->analytic - e->numeric));
+    }
+    if (noise_matters(e) && (e->verdict == GPF_WRONG ? well > here.noise : 2 * well < here.noise)) {
+        here.noise = well;
         again = true;
     }
     if (again) {
@@ -518,11 +530,12 @@ static int check_blocks(gpf_check *c, const gpf_point *p, const gpf_check_option
 {
     const size_t n = c->n_x;
     gpf__elements found = { .e = NULL };
-    const double **analytic = malloc(2 * n * sizeof *analytic), **rounding = analytic + n;
+    const double **analytic = malloc(n * sizeof *analytic),
+                 **rounding = malloc(n * sizeof *rounding);
     c->threads = 1;
     if (!c->block)
         c->block = calloc(n, sizeof *c->block);
-    int status = analytic && c->block ? need_overlays(c, 1) : GSL_ENOMEM;
+    int status = analytic && rounding && c->block ? need_overlays(c, 1) : GSL_ENOMEM;
     if (status == GSL_SUCCESS)
         status = look_around(c, c->overlay[0], false);
     if (status == GSL_SUCCESS)
@@ -541,6 +554,7 @@ static int check_blocks(gpf_check *c, const gpf_point *p, const gpf_check_option
         c->room = 0;
     }
     free(analytic);
+    free(rounding);
     return status;
 }
 

@@ -36,18 +36,18 @@ typedef struct fast {
     /* y alone, every value kept: at the base point, and moved */
     gpf_plan *plan;
     gpf_workspace *base, *ws;
-    gpf_tensor *t;       /* by value: the workspace's, but the target's own copy and its views */
+    gpf_tensor *t;       /* by value: the workspace's, but `moved` and its views */
     unsigned char *down; /* by value: downstream of the target */
     size_t *first;       /* by value: its sides in the arrays; of those that have none: unset */
     int *base_side, *side;
     double *margin;
     int y;
-    /* The tensor under test: values x, x + t v row-major, and the latter as the plan lays it out */
+    /* The tensor under test: values x, and x + t v, which is what the plan reads */
     size_t i, size;
     const double *x, *a, *rounding;
     double scale, step; /* step: the best known */
     int target;
-    double *v, *moved, *copy;
+    double *v, *moved;
     size_t lo, hi; /* v is 0 outside */
     /* The last stencil and what was met since the last reset */
     double at[4], y_at[4], used;
@@ -88,14 +88,6 @@ static const gpf__step *piecewise(const fast *f, int v)
     return s && gpf__piecewise(s->op) ? s : NULL;
 }
 
-static double *element_of(const gpf_tensor *t, size_t e)
-{
-    double *at = t->data;
-    for (int a = GPF_MAX_RANK; a-- > 0; e /= t->dim[a])
-        at += (ptrdiff_t)(e % t->dim[a]) * t->stride[a];
-    return at;
-}
-
 /* In a large net some element of some piecewise op changes its side within any step worth taking.
  * It goes on along the piece it is on at the base point x0,
  *     y(x) = 2 y(x0) - y(2 x0 - x),
@@ -112,14 +104,14 @@ static bool go_on(fast *f, int v, const gpf__step *s, size_t e)
         return false;
     for (int i = 0; i < s->n_in; i++) {
         const int u = f->plan->in[s->first_in + i];
-        x[i] = 2 * *element_of(&f->base->t[u], e) - *element_of(&f->t[u], e);
+        x[i] = 2 * *gpf__tensor_at(&f->base->t[u], e) - *gpf__tensor_at(&f->t[u], e);
         in[i] = &x[i];
     }
     s->op->side(1, &mirrored, &margin, in, &s->attr);
     if (mirrored != side)
         return false;
     s->op->map(1, &y, in, &s->attr);
-    *element_of(&f->t[v], e) = 2 * *element_of(&f->base->t[v], e) - y;
+    *gpf__tensor_at(&f->t[v], e) = 2 * *gpf__tensor_at(&f->base->t[v], e) - y;
     return true;
 }
 
@@ -129,10 +121,6 @@ static double evaluate(fast *f, double t)
     const gpf_plan *p = f->plan;
     for (size_t k = f->lo; k < f->hi; k++)
         f->moved[k] = f->x[k] + t * f->v[k];
-    gpf_tensor from = f->t[f->target];
-    from.data = f->moved;
-    gpf__tensor_dense(&from);
-    gpf__tensor_copy(&f->t[f->target], &from);
     for (int v = f->target + 1; v < p->n_value; v++) {
         if (!f->down[v] || p->value[v].step < 0)
             continue;
@@ -443,7 +431,7 @@ static int enter(fast *f, size_t i)
     f->unconfirmed = false;
     memcpy(f->moved, f->x, f->size * sizeof *f->x);
     f->target = gpf__plan_value(p, job->x[i]);
-    f->t[f->target].data = f->copy;
+    f->t[f->target].data = f->moved;
     memset(f->down, 0, (size_t)p->n_value);
     f->down[f->target] = 1;
     for (int v = f->target + 1; v < p->n_value; v++) {
@@ -551,12 +539,11 @@ static int prepare(fast *f)
     f->base_side = malloc((sides + 1) * sizeof *f->base_side);
     f->side = malloc((most_sides + 1) * sizeof *f->side);
     f->margin = malloc((most_sides + 1) * sizeof *f->margin);
-    f->v = malloc(3 * most * sizeof *f->v);
+    f->v = malloc(2 * most * sizeof *f->v);
     if (!f->first || !f->base || !f->ws || !f->t || !f->down || !f->base_side || !f->side ||
         !f->margin || !f->v)
         return GSL_ENOMEM;
     f->moved = f->v + most;
-    f->copy = f->moved + most;
     status = gpf_plan_run(p, f->base, job->at);
     for (int v = 0; status == GSL_SUCCESS && v < p->n_value; v++)
         if (piecewise(f, v))

@@ -121,6 +121,8 @@ static inline gpf_node gpf__scale(gpf_graph *g, double c, gpf_node x)
 size_t gpf__tensor_size(const gpf_tensor *t);
 void gpf__tensor_dense(gpf_tensor *t);
 bool gpf__tensor_is_dense(const gpf_tensor *t);
+/* Element e in row-major order. */
+double *gpf__tensor_at(const gpf_tensor *t, size_t e);
 /* y[...] = x[...] for tensors of the same sizes and any strides. */
 void gpf__tensor_copy(const gpf_tensor *y, const gpf_tensor *x);
 

@@ -32,6 +32,14 @@ bool gpf__tensor_is_dense(const gpf_tensor *t)
     return true;
 }
 
+double *gpf__tensor_at(const gpf_tensor *t, size_t e)
+{
+    double *x = t->data;
+    for (int a = t->rank; a-- > 0; e /= t->dim[a])
+        x += (ptrdiff_t)(e % t->dim[a]) * t->stride[a];
+    return x;
+}
+
 void gpf__tensor_copy(const gpf_tensor *y, const gpf_tensor *x)
 {
     if (gpf__tensor_is_dense(x) && gpf__tensor_is_dense(y)) {

@@ -63,20 +63,11 @@ static void replicate(double *to, const double *from, size_t n, size_t points)
                 to[i] = from[i];
 }
 
-/* Element c of a tensor of higher rank, in row-major order. */
-static double flat(const gpf_tensor *t, size_t c)
-{
-    const double *x = t->data;
-    for (int a = t->rank; a-- > 0; c /= t->dim[a])
-        x += (ptrdiff_t)(c % t->dim[a]) * t->stride[a];
-    return *x;
-}
-
 static void gather(const gpf__tile *x, const gpf__rect *at, size_t c, double *to)
 {
     const gpf_tensor *t = x->base;
     if (t->rank > 2) {
-        to[0] = flat(t, c);
+        to[0] = *gpf__tensor_at(t, c);
         return;
     }
     const ptrdiff_t rs = t->rank == 2 ? t->stride[0] : 0,
@@ -362,7 +353,7 @@ int gpf__damage_rowwise(const gpf__patch *p, void (*eval)(const gpf_call *c))
                      ty = { y->data, 2, { n, y->cols, 1, 1 }, { 1, ld, 1, 1 } };
     const gpf_tensor *const xs[] = { &tx };
     const gpf_call call = { &ty, xs, 1, p->call->attr, p->call->N, p->scratch };
-    eval(
-        &call); /* a row's result has the same bits in any layout, so a row as at the base keeps its */
+    /* A row's result has the same bits in any layout, so a row as at the base keeps its own. */
+    eval(&call);
     return true;
 }

@@ -26,13 +26,13 @@ struct gpf__tile {
     const gpf_tensor *base; /* the value at the base point */
     size_t rows, cols;      /* as a matrix */
     gpf__rect at;           /* what is damaged */
-    double *data;           /* [col][point][row]; room for all of the value at GPF__POINTS points */
+    double *data;           /* [col][point][row]; room for all of the value at all points */
     bool changes;           /* data is values minus base: all readers are GPF_OP_LINEAR */
     /* If set, data is not filled: writes columns c .. c+n-1 on demand. `of` is the tile itself, or
      * one that changes by as much. */
     void (*columns)(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
                     double *to);
-    /* What it needs (matrix.c): room for GPF__FEW columns at all points, or NULL: do not offer it. */
+    /* What it needs (matrix.c): room for GPF__FEW columns at all points, NULL: do not offer it. */
     double *few;
     const double *with; /* the changes it is made with: in `few` or in an input's tile */
     /* How far columns c .. c+n-1 may change at most; NULL: not known. */
@@ -60,7 +60,7 @@ typedef struct gpf__patch {
     gpf__tile *y;
     size_t points;
     double *delta, *strip; /* room for any tile; for two strips */
-    double *scratch;       /* four times what the op asks for at the base */
+    double *scratch;       /* for all points, what the op asks for at the base for each */
 } gpf__patch;
 
 /* Rows lo .. hi-1. */
@@ -89,7 +89,7 @@ static inline gpf__columns gpf__columns_dense(const double *data, size_t points,
     return (gpf__columns){ data, (ptrdiff_t)(points * rows), rows };
 }
 
-/* Base values in rows `at`, columns c .. c+n-1: where they are, in `buffer` (a strip) if need be. */
+/* Base values in rows `at`, columns c .. c+n-1: where they are, or in `buffer` (a strip). */
 gpf__columns gpf__tile_base_columns(gpf__tile *x, const gpf__rect *at, size_t c, size_t n,
                                     size_t points, double *buffer);
 /* An elementwise op on n columns of such values; y is dense. */

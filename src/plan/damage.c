@@ -42,65 +42,115 @@ static int input(const gpf_plan *p, int v, int i)
     return behind(p, gpf__named_input(p, v, i));
 }
 
-/* Marks what is downstream of `from` and upstream of y. */
-static void mark(const gpf_plan *p, int from, const unsigned char *to_y, unsigned char *down)
-{
-    memset(down, 0, (size_t)p->n_value);
-    down[from] = 1;
-    for (int v = from + 1; v < p->n_value; v++)
-        for (int i = 0; to_y[v] && i < n_inputs(p, v); i++)
-            down[v] |= down[input(p, v, i)];
-    down[from] = 0; /* its own value is the perturbed one */
-}
-
-static void mark_upstream(const gpf_plan *p, int y, unsigned char *to_y)
-{
-    memset(to_y, 0, (size_t)p->n_value);
-    to_y[y] = 1;
-    for (int v = y; v >= 0; v--)
-        for (int i = 0; to_y[v] && i < n_inputs(p, v); i++)
-            to_y[input(p, v, i)] = 1;
-}
-
 static bool same_sizes(const gpf_tensor *a, const gpf_tensor *b)
 {
     return a->rank == b->rank && !memcmp(a->dim, b->dim, sizeof a->dim);
 }
 
-/* Do all readers of a value in the list want to know only how it changes? */
-static bool linear_readers(const gpf_damage *d, const gpf__target *t, int value)
+/* Of a value, while a target's list is made. */
+typedef struct survey {
+    bool to_y, down; /* upstream of y; downstream of the target, so that it is in the list */
+    /* Where it is in the list: */
+    bool linear;     /* its readers want to know only how it changes */
+    int entry;       /* which one it is */
+    int last_reader; /* -1: none; INT32_MAX: whoever asked for y */
+} survey;
+
+static void mark_upstream(const gpf_plan *p, int y, survey *s)
+{
+    s[y].to_y = true;
+    for (int v = y; v >= 0; v--)
+        for (int i = 0; s[v].to_y && i < n_inputs(p, v); i++)
+            s[input(p, v, i)].to_y = true;
+}
+
+static void mark_downstream(const gpf_plan *p, int from, survey *s)
+{
+    for (int v = 0; v < p->n_value; v++)
+        s[v].down = v == from;
+    for (int v = from + 1; v < p->n_value; v++)
+        for (int i = 0; s[v].to_y && i < n_inputs(p, v); i++)
+            s[v].down |= s[input(p, v, i)].down;
+    s[from].down = false; /* its own value is the perturbed one */
+}
+
+/* Puts what a target damages into its list. */
+static int make_list(gpf_damage *d, gpf__target *t, const survey *s)
+{
+    const gpf_plan *p = d->plan;
+    t->first = d->n_entry;
+    for (int v = t->value + 1; v < p->n_value; v++) {
+        if (!s[v].down)
+            continue;
+        if (gpf__grow(&d->entry, &d->entry_cap, d->n_entry + 1, sizeof *d->entry))
+            return GSL_ENOMEM;
+        d->entry[d->n_entry++] = (gpf__entry){ v, -1, false, true, { -1, -1, -1 }, op_of(p, v) };
+    }
+    t->n = d->n_entry - t->first;
+    return GSL_SUCCESS;
+}
+
+static void find_readers(const gpf_damage *d, const gpf__target *t, survey *s)
 {
     const gpf_plan *p = d->plan;
     const gpf__entry *e = d->entry + t->first;
-    if (value == d->y)
-        return false;
+    for (size_t k = 0; k < t->n; k++) {
+        const bool is_y = e[k].value == d->y;
+        s[e[k].value].entry = (int)k;
+        s[e[k].value].last_reader = is_y ? INT32_MAX : -1;
+        s[e[k].value].linear = !is_y;
+    }
     for (size_t k = 0; k < t->n; k++)
-        for (int i = 0; i < n_inputs(p, e[k].value); i++)
-            if (input(p, e[k].value, i) == value && !(e[k].op && e[k].op->flags & GPF_OP_LINEAR))
-                return false;
-    return true;
+        for (int i = 0; i < n_inputs(p, e[k].value); i++) {
+            survey *x = &s[input(p, e[k].value, i)];
+            if (!x->down)
+                continue;
+            if (x->last_reader != INT32_MAX)
+                x->last_reader = e[k].value;
+            /* An elementwise reader takes values, whatever its row says. */
+            x->linear &= e[k].op && !e[k].op->map && e[k].op->flags & GPF_OP_LINEAR;
+        }
 }
 
-/* Cuts a target's list into items, and gives the members of groups that nobody else reads a strip
- * each. */
-static int make_items(gpf_damage *d, gpf__target *t, int *last_reader)
+/* Marks the entries behind which little follows. */
+static void find_narrow(const gpf_damage *d, const gpf__target *t)
 {
-    const gpf_plan *p = d->plan;
-    gpf__entry *e = d->entry + t->first;
-    for (size_t k = 0; k < t->n; k++)
-        last_reader[e[k].value] = e[k].value == d->y ? INT32_MAX : -1;
-    for (size_t k = 0; k < t->n; k++)
-        for (int i = 0; i < n_inputs(p, e[k].value); i++)
-            if (last_reader[input(p, e[k].value, i)] != INT32_MAX)
-                last_reader[input(p, e[k].value, i)] = e[k].value;
     enum { FEW_COLUMNS = 14 };
+    gpf__entry *e = d->entry + t->first;
     size_t to_come = 0;
     for (size_t k = t->n; k-- > 0;) {
         size_t rows, cols;
-        gpf__tile_sizes(&p->value[e[k].value].t, &rows, &cols);
+        gpf__tile_sizes(&d->plan->value[e[k].value].t, &rows, &cols);
         e[k].narrow = to_come < FEW_COLUMNS;
         to_come += rows > 1 ? cols : 0;
     }
+}
+
+/* Gives the members first .. end-1 of a group a strip each where nobody else reads them. */
+static void make_group(gpf_damage *d, const gpf__target *t, size_t first, size_t end,
+                       const survey *s)
+{
+    const gpf_plan *p = d->plan;
+    gpf__entry *e = d->entry + t->first;
+    size_t strips = 0;
+    for (size_t k = first; k < end; k++) {
+        const int v = e[k].value;
+        e[k].strip = s[v].last_reader <= e[end - 1].value ? (int)strips++ : -1;
+        e[k].changes = e[k].strip < 0 && s[v].linear;
+        for (int i = 0; i < n_inputs(p, v); i++) {
+            const survey *x = &s[input(p, v, i)];
+            if (x->down && x->entry >= (int)first)
+                e[k].own[i] = x->entry;
+        }
+    }
+    d->n_strips = strips > d->n_strips ? strips : d->n_strips;
+}
+
+/* Cuts a target's list into items. */
+static int make_items(gpf_damage *d, gpf__target *t, const survey *s)
+{
+    const gpf_plan *p = d->plan;
+    const gpf__entry *e = d->entry + t->first;
     t->first_item = d->n_item;
     for (size_t k = 0, end; k < t->n; k = end) {
         const bool group = is_elementwise(p, e[k].value);
@@ -108,17 +158,8 @@ static int make_items(gpf_damage *d, gpf__target *t, int *last_reader)
         while (group && end < t->n && is_elementwise(p, e[end].value) &&
                same_sizes(&p->value[e[k].value].t, &p->value[e[end].value].t))
             end++;
-        const int last = e[end - 1].value;
-        size_t strips = 0;
-        for (size_t j = k; group && j < end; j++) {
-            e[j].strip = last_reader[e[j].value] <= last ? (int)strips++ : -1;
-            e[j].changes = e[j].strip < 0 && linear_readers(d, t, e[j].value);
-            for (int i = 0; i < n_inputs(p, e[j].value); i++)
-                for (size_t l = k; l < j; l++)
-                    if (e[l].value == input(p, e[j].value, i))
-                        e[j].own[i] = (int)l;
-        }
-        d->n_strips = strips > d->n_strips ? strips : d->n_strips;
+        if (group)
+            make_group(d, t, k, end, s);
         if (gpf__grow(&d->item, &d->item_cap, d->n_item + 1, sizeof *d->item))
             return GSL_ENOMEM;
         d->item[d->n_item++] = (gpf__item){ (int)(t->first + k), (int)(end - k), group };
@@ -127,45 +168,46 @@ static int make_items(gpf_damage *d, gpf__target *t, int *last_reader)
     return GSL_SUCCESS;
 }
 
+/* Lists what any target damages; s has no marks that are still needed. */
+static int list_every(gpf_damage *d, survey *s)
+{
+    const size_t n_value = (size_t)d->plan->n_value;
+    d->every = malloc(n_value * sizeof *d->every);
+    if (!d->every)
+        return GSL_ENOMEM;
+    for (size_t v = 0; v < n_value; v++)
+        s[v].down = false;
+    for (size_t k = 0; k < d->n_entry; k++)
+        s[d->entry[k].value].down = true;
+    for (size_t v = 0; v < n_value; v++)
+        if (s[v].down)
+            d->every[d->n_every++] = (int)v;
+    return GSL_SUCCESS;
+}
+
 /* The lists of what each target damages. */
 static int make_lists(gpf_damage *d, const gpf_node *xs)
 {
     const gpf_plan *p = d->plan;
-    const size_t n_value = (size_t)p->n_value;
-    unsigned char *to_y = malloc(2 * n_value), *down = to_y + n_value;
-    int *last_reader = calloc(n_value, sizeof *last_reader);
-    int status = to_y && last_reader ? GSL_SUCCESS : GSL_ENOMEM;
+    survey *s = calloc((size_t)p->n_value, sizeof *s);
+    int status = s ? GSL_SUCCESS : GSL_ENOMEM;
     if (status == GSL_SUCCESS)
-        mark_upstream(p, d->y, to_y);
+        mark_upstream(p, d->y, s);
     for (size_t i = 0; status == GSL_SUCCESS && i < d->n_target; i++) {
         gpf__target *t = &d->target[i];
         t->value = gpf__plan_value(p, xs[i]);
-        t->depends = to_y[t->value];
-        t->first = d->n_entry;
-        mark(p, t->value, to_y, down);
-        for (int v = t->value + 1; v < p->n_value && status == GSL_SUCCESS; v++)
-            if (down[v]) {
-                status = gpf__grow(&d->entry, &d->entry_cap, d->n_entry + 1, sizeof *d->entry);
-                if (status == GSL_SUCCESS)
-                    d->entry[d->n_entry++] =
-                        (gpf__entry){ v, -1, false, true, { -1, -1, -1 }, op_of(p, v) };
-            }
-        t->n = d->n_entry - t->first;
-        if (status == GSL_SUCCESS)
-            status = make_items(d, t, last_reader);
+        t->depends = s[t->value].to_y;
+        mark_downstream(p, t->value, s);
+        status = make_list(d, t, s);
+        if (status)
+            break;
+        find_readers(d, t, s);
+        find_narrow(d, t);
+        status = make_items(d, t, s);
     }
-    d->every = malloc(n_value * sizeof *d->every);
-    if (!d->every)
-        status = GSL_ENOMEM;
-    for (int v = 0; status == GSL_SUCCESS && v < p->n_value; v++) {
-        bool listed = false;
-        for (size_t k = 0; k < d->n_entry && !listed; k++)
-            listed = d->entry[k].value == v;
-        if (listed)
-            d->every[d->n_every++] = v;
-    }
-    free(to_y);
-    free(last_reader);
+    if (status == GSL_SUCCESS)
+        status = list_every(d, s);
+    free(s);
     return status;
 }
 
@@ -195,18 +237,20 @@ static void place_value(gpf_damage *d, int v, bool tile)
 static void make_places(gpf_damage *d)
 {
     const gpf_plan *p = d->plan;
-    size_t rows = 1, cols, most = 1, block = 0;
+    size_t all = 0;
     for (int v = 0; v < p->n_value; v++) {
-        size_t r;
-        gpf__tile_sizes(&p->value[v].t, &r, &cols);
-        rows = r > rows ? r : rows;
-        most = r * cols > most ? r * cols : most;
-        block += r * cols;
+        size_t rows, cols, whole;
+        gpf__tile_sizes(&p->value[v].t, &rows, &cols);
+        d->most_rows = rows > d->most_rows ? rows : d->most_rows;
+        d->most = rows * cols > d->most ? rows * cols : d->most;
+        all += whole = rows * cols;
+        for (int i = 0; i < n_inputs(p, v); i++)
+            whole += gpf__tensor_size(&p->value[input(p, v, i)].t);
+        d->whole = whole > d->whole ? whole : d->whole;
     }
     /* All points at once, unless that takes more than a part of the memory. */
-    d->points = block < gpf__machine_memory() / sizeof(double) / 256 ? GPF__POINTS : 1;
-    d->strip = d->points * rows > GPF__CHUNK ? d->points * rows : GPF__CHUNK;
-    d->most = most;
+    d->points = all < gpf__machine_memory() / sizeof(double) / 256 ? GPF__POINTS : 1;
+    d->strip = d->points * d->most_rows > GPF__CHUNK ? d->points * d->most_rows : GPF__CHUNK;
     for (size_t k = 0; k < d->n_entry; k++) {
         const int v = d->entry[k].value;
         place_value(d, v, d->entry[k].strip < 0);
@@ -221,19 +265,13 @@ static int make_calls(gpf_damage *d)
     size_t n = 0;
     for (int v = 0; v < p->n_value; v++)
         n += (size_t)n_inputs(p, v);
-    size_t most_rows = 1;
-    for (int v = 0; v < p->n_value; v++) {
-        size_t rows, cols;
-        gpf__tile_sizes(&p->value[v].t, &rows, &cols);
-        most_rows = rows > most_rows ? rows : most_rows;
-    }
     d->call = calloc((size_t)p->n_value, sizeof *d->call);
     d->x = malloc((n + 1) * sizeof *d->x);
     d->in = malloc((n + 1) * sizeof *d->in);
-    d->all = malloc(most_rows * sizeof *d->all);
+    d->all = malloc(d->most_rows * sizeof *d->all);
     if (!d->call || !d->x || !d->in || !d->all)
         return GSL_ENOMEM;
-    for (size_t i = 0; i < most_rows; i++)
+    for (size_t i = 0; i < d->most_rows; i++)
         d->all[i] = (int)i;
     int at = 0;
     for (int v = 0; v < p->n_value; v++) {
@@ -288,14 +326,6 @@ static int prepare(gpf_damage *d, const gpf_node *xs)
     d->base = gpf__workspace_make(p);
     if (!d->side || !d->margin || !d->least || !d->base)
         return GSL_ENOMEM;
-    for (size_t i = 0; i < d->n_target; i++) {
-        const gpf_tensor *t = &p->value[d->target[i].value].t;
-        if (gpf__tensor_is_dense(t))
-            continue;
-        d->target[i].dense = malloc(gpf__tensor_size(t) * sizeof(double));
-        if (!d->target[i].dense)
-            return GSL_ENOMEM;
-    }
     return make_calls(d);
 }
 
@@ -336,8 +366,6 @@ void gpf_damage_free(gpf_damage *d)
 {
     if (!d)
         return;
-    for (size_t i = 0; d->target && i < d->n_target; i++)
-        free(d->target[i].dense);
     gpf_plan_free(d->plan);
     gpf_workspace_free(d->base);
     free(d->target);
@@ -382,13 +410,6 @@ int gpf_damage_base(gpf_damage *d, const gpf_point *at, double *y)
                             d->side + d->place[v].side, d->margin + d->place[v].side);
             find_least_margins(d, v);
         }
-    for (size_t i = 0; i < d->n_target; i++)
-        if (d->target[i].dense) {
-            gpf_tensor to = d->base->t[d->target[i].value];
-            to.data = d->target[i].dense;
-            gpf__tensor_dense(&to);
-            gpf__tensor_copy(&to, &d->base->t[d->target[i].value]);
-        }
     d->plain = gpf_damage_nonfinite(d, NULL) != GPF_NONE;
     if (y)
         *y = d->base->t[d->y].data[0];
@@ -399,7 +420,7 @@ const double *gpf_damage_target(const gpf_damage *d, size_t i)
 {
     if (i >= d->n_target || !d->base->ran)
         return NULL;
-    return d->target[i].dense ? d->target[i].dense : d->base->t[d->target[i].value].data;
+    return d->base->t[d->target[i].value].data;
 }
 
 size_t gpf_damage_target_size(const gpf_damage *d, size_t i)
@@ -407,31 +428,18 @@ size_t gpf_damage_target_size(const gpf_damage *d, size_t i)
     return i < d->n_target ? gpf__tensor_size(&d->plan->value[d->target[i].value].t) : 0;
 }
 
-size_t gpf__damage_memory(const gpf_damage *d)
-{
-    return d->tiles + (6 + d->n_strips) * d->strip + 7 * d->most + 4 * d->plan->scratch;
-}
-
 int gpf_damage_depends(const gpf_damage *d, size_t i)
 {
     return i < d->n_target && d->target[i].depends;
 }
 
-/* The first element in row-major order that is not finite; the size if all are. */
-static size_t first_nonfinite(const gpf_tensor *t)
+/* Numbers a value has in memory: along some axes a constant may be one for all. */
+static size_t stored(const gpf_tensor *t)
 {
-    const size_t *n = t->dim;
-    size_t e = 0;
-    for (size_t i = 0; i < n[0]; i++)
-        for (size_t j = 0; j < n[1]; j++)
-            for (size_t k = 0; k < n[2]; k++) {
-                const double *x = t->data + (ptrdiff_t)i * t->stride[0] +
-                                  (ptrdiff_t)j * t->stride[1] + (ptrdiff_t)k * t->stride[2];
-                for (size_t l = 0; l < n[3]; l++, e++)
-                    if (!isfinite(x[(ptrdiff_t)l * t->stride[3]]))
-                        return e;
-            }
-    return e;
+    size_t n = 1;
+    for (int a = 0; a < t->rank; a++)
+        n *= t->stride[a] ? t->dim[a] : 1;
+    return n;
 }
 
 static bool all_finite(const double *x, size_t n)
@@ -453,11 +461,14 @@ gpf_node gpf_damage_nonfinite(const gpf_damage *d, size_t *element)
         if (value->source == GPF__VIEW || value->node == GPF_NONE)
             continue; /* looks into a value that was looked at */
         /* A fast look first, in the order of the memory. */
-        const size_t n = gpf__tensor_size(&value->t);
+        const size_t n = stored(&value->t);
         if (all_finite(d->base->t[v].data, n))
             continue;
-        if (element)
-            *element = first_nonfinite(&d->base->t[v]);
+        for (size_t e = 0; element && e < gpf__tensor_size(&value->t); e++)
+            if (!isfinite(*gpf__tensor_at(&d->base->t[v], e))) {
+                *element = e;
+                break;
+            }
         return value->node;
     }
     return GPF_NONE;

@@ -26,8 +26,7 @@ typedef struct gpf__target {
     int value;
     size_t first_item, n_items;
     size_t first, n;
-    bool depends;  /* y depends on it */
-    double *dense; /* its base values in row-major order if they lie otherwise, or NULL */
+    bool depends; /* y depends on it */
 } gpf__target;
 
 /* Where the overlay keeps a value's tile; GPF__NOT_KEPT: not at all. */
@@ -55,8 +54,12 @@ struct gpf_damage {
     int *all;               /* 0, 1, 2, .. */
     int *every;             /* values that some target damages, in order */
     size_t n_every;
-    size_t n_sides, n_strips, strip, tiles, ints, most; /* doubles, ints; of the largest value */
-    size_t points;                                      /* evaluated together */
+    size_t n_sides, n_strips;
+    size_t most_rows, most; /* of any value; elements of the largest */
+    size_t whole;           /* of a value with its inputs */
+    size_t strip, tiles;    /* doubles of one and of all of them */
+    size_t ints;
+    size_t points; /* evaluated together */
     int *side;
     double *margin, *least;
     size_t n_least;

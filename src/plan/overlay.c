@@ -65,7 +65,7 @@ static void carve_overlay(gpf_overlay *o, const gpf_damage *d, carver *c)
     part.fresh = carve(c, d->strip * sizeof(double));
     part.before = carve(c, 3 * d->strip * sizeof(double));
     part.delta = carve(c, d->points * d->most * sizeof(double));
-    part.full = carve(c, (size_t)(p->max_in + 1) * d->most * sizeof(double));
+    part.full = carve(c, d->whole * sizeof(double));
     const size_t sides = d->strip > d->most ? d->strip : d->most;
     part.margin = carve(c, sides * sizeof(double));
     part.side = carve(c, sides * sizeof(int));
@@ -99,6 +99,13 @@ static void carve_overlay(gpf_overlay *o, const gpf_damage *d, carver *c)
                                     .strip = o->operand,
                                     .scratch = scratch };
     }
+}
+
+size_t gpf__damage_memory(const gpf_damage *d)
+{
+    carver c = { NULL, 0 };
+    carve_overlay(NULL, d, &c);
+    return c.size / sizeof(double);
 }
 
 gpf_overlay *gpf_overlay_alloc(const gpf_damage *d)
@@ -305,7 +312,7 @@ static double *strip_of(const gpf_overlay *o, const gpf__entry *e, size_t c, siz
 static const gpf__tile *shift(gpf_overlay *o, const gpf__entry *e, const gpf__rect *at, size_t c,
                               size_t n, size_t points)
 {
-    if (!(e->op->flags & GPF_OP_SHIFTS))
+    if (!(e->op->flags & GPF_OP_SHIFTS) || e->op->arity != 2)
         return NULL;
     gpf__tile **x = o->patch[e->value].x;
     for (int i = 0; i < (e->op->flags & GPF_OP_COMMUTES ? 2 : 1); i++) {
@@ -454,7 +461,7 @@ static void run_whole(gpf_overlay *o, int v, size_t points, gpf_branch *b)
             if (!gpf__tile_damaged(x) || o->t[in].data != d->base->t[in].data)
                 continue; /* undamaged, or the same input once more */
             same &= materialise(x, q, points, &o->t[in], room);
-            room += d->most;
+            room += gpf__tensor_size(x->base);
         }
         for (int i = 0; i < call->n_x; i++)
             o->t[gpf__named_input(p, v, i)] = o->t[d->in[d->place[v].first_x + i]];

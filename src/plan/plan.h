@@ -169,8 +169,8 @@ struct gpf_point {
     double *owned; /* released with the point; may be NULL */
 };
 
-/* A plan that keeps every value (no buffer is used twice) and in which none of the targets is a
- * view or bypassed by a twin; targets are row-major. Status and *p. */
+/* A plan in which none of the targets is a view or bypassed by a twin; they are row-major. keep:
+ * every value is kept, no buffer is used twice. Status and *p. */
 int gpf__plan_make(const gpf_graph *g, const gpf_node *outputs, size_t n, size_t N,
                    const gpf_node *targets, size_t n_targets, bool keep, gpf_plan **p);
 

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "base/cpu.h"
+#include "op/vector.h"
 #include "plan/plan.h"
 
 #include <gradproof/train.h>
@@ -9,56 +9,28 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* UPDATE makes a loop's versions for every instruction set and the function that picks one. In the
- * loops are only operations that IEEE rounds correctly and no contraction: every version gives the
- * same bits, and so does every place in the vectors. */
-#ifdef GPF__X86
-/* inlined, a loop is compiled for its caller's instruction set */
-#define INLINE inline __attribute__((always_inline))
-#define VERSION(name, suffix, target)                                 \
-    target static void name##_##suffix(const gpf_update *u, size_t n) \
-    {                                                                 \
-        name##_loop(u, n);                                            \
-    }
-#define UPDATE(name)                                                   \
-    VERSION(name, any, )                                               \
-    VERSION(name, avx2, GPF__TARGET_AVX2)                              \
-    VERSION(name, avx512, GPF__TARGET_AVX512)                          \
-    static void name(const gpf_update *u, size_t n)                    \
-    {                                                                  \
-        static void (*const version[])(const gpf_update *, size_t) = { \
-            [GPF__CPU_ANY] = name##_any,                               \
-            [GPF__CPU_AVX2] = name##_avx2,                             \
-            [GPF__CPU_AVX512] = name##_avx512,                         \
-        };                                                             \
-        version[gpf__cpu()](u, n);                                     \
-    }
-#else
-#define INLINE inline
-#define UPDATE(name)                                \
-    static void name(const gpf_update *u, size_t n) \
-    {                                               \
-        name##_loop(u, n);                          \
-    }
-#endif
+/* In the loops are only operations that IEEE rounds correctly and no contraction: every version gives
+ * the same bits, and so does every place in the vectors. */
+#define UPDATE(name) VERSIONS(void, , name, (const gpf_update *u, size_t n), (u, n))
 
 /* d = g + weight_decay theta; in every row the weight decay stands first. */
-static INLINE void sgd_loop(const gpf_update *u, size_t n)
+GPF__INLINE void sgd_body(const gpf_update *u, size_t n)
 {
     double *const theta = u->theta;
     const double *const g = u->gradient, rate = u->rate, lambda = u->setting[0];
-#pragma omp simd
-    for (size_t i = 0; i < n; i++)
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
         theta[i] -= rate * (g[i] + lambda * theta[i]);
+    }
 }
 UPDATE(sgd)
 
-static INLINE void momentum_loop(const gpf_update *u, size_t n)
+GPF__INLINE void momentum_body(const gpf_update *u, size_t n)
 {
     double *const theta = u->theta, *const v = u->state[0];
     const double *const g = u->gradient, rate = u->rate, lambda = u->setting[0], mu = u->setting[1];
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
         const double d = g[i] + lambda * theta[i], next = mu * v[i] + d;
         v[i] = next;
         theta[i] -= rate * next;
@@ -66,12 +38,12 @@ static INLINE void momentum_loop(const gpf_update *u, size_t n)
 }
 UPDATE(momentum)
 
-static INLINE void nesterov_loop(const gpf_update *u, size_t n)
+GPF__INLINE void nesterov_body(const gpf_update *u, size_t n)
 {
     double *const theta = u->theta, *const v = u->state[0];
     const double *const g = u->gradient, rate = u->rate, lambda = u->setting[0], mu = u->setting[1];
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
         const double d = g[i] + lambda * theta[i], next = mu * v[i] + d;
         v[i] = next;
         theta[i] -= rate * (d + mu * next);
@@ -79,13 +51,13 @@ static INLINE void nesterov_loop(const gpf_update *u, size_t n)
 }
 UPDATE(nesterov)
 
-static INLINE void adagrad_loop(const gpf_update *u, size_t n)
+GPF__INLINE void adagrad_body(const gpf_update *u, size_t n)
 {
     double *const theta = u->theta, *const s = u->state[0];
     const double *const g = u->gradient, rate = u->rate, lambda = u->setting[0],
                         epsilon = u->setting[1];
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
         const double d = g[i] + lambda * theta[i], next = s[i] + d * d;
         s[i] = next;
         theta[i] -= rate * d / (sqrt(next) + epsilon);
@@ -93,13 +65,13 @@ static INLINE void adagrad_loop(const gpf_update *u, size_t n)
 }
 UPDATE(adagrad)
 
-static INLINE void rmsprop_loop(const gpf_update *u, size_t n)
+GPF__INLINE void rmsprop_body(const gpf_update *u, size_t n)
 {
     double *const theta = u->theta, *const s = u->state[0];
     const double *const g = u->gradient, rate = u->rate, lambda = u->setting[0],
                         decay = u->setting[1], rest = 1 - decay, epsilon = u->setting[2];
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
         const double d = g[i] + lambda * theta[i], next = decay * s[i] + rest * (d * d);
         s[i] = next;
         theta[i] -= rate * d / (sqrt(next) + epsilon);
@@ -111,7 +83,7 @@ UPDATE(rmsprop)
  *     theta = keep theta - e m/(1 - beta1^t) / (sqrt(v/(1 - beta2^t)) + epsilon)
  * with the corrections taken out of the loop. d = g + weight_decay theta, or g if decoupled: then
  * the decay is in `keep`. */
-static INLINE void adam_like(const gpf_update *u, size_t n, bool decoupled)
+GPF__INLINE void adam_like(const gpf_update *u, size_t n, bool decoupled)
 {
     double *const theta = u->theta, *const m = u->state[0], *const v = u->state[1];
     const double *const g = u->gradient, lambda = u->setting[0], beta1 = u->setting[1],
@@ -119,8 +91,8 @@ static INLINE void adam_like(const gpf_update *u, size_t n, bool decoupled)
                         epsilon = u->setting[3], t = (double)u->step,
                         step = u->rate / (1 - pow(beta1, t)), root = sqrt(1 / (1 - pow(beta2, t))),
                         keep = decoupled ? 1 - u->rate * lambda : 1;
-#pragma omp simd
-    for (size_t i = 0; i < n; i++) {
+    GPF__SIMD for (size_t i = 0; i < n; i++)
+    {
         const double d = decoupled ? g[i] : g[i] + lambda * theta[i],
                      first = beta1 * m[i] + rest1 * d, second = beta2 * v[i] + rest2 * (d * d);
         m[i] = first;
@@ -129,13 +101,13 @@ static INLINE void adam_like(const gpf_update *u, size_t n, bool decoupled)
     }
 }
 
-static INLINE void adam_loop(const gpf_update *u, size_t n)
+GPF__INLINE void adam_body(const gpf_update *u, size_t n)
 {
     adam_like(u, n, false);
 }
 UPDATE(adam)
 
-static INLINE void adamw_loop(const gpf_update *u, size_t n)
+GPF__INLINE void adamw_body(const gpf_update *u, size_t n)
 {
     adam_like(u, n, true);
 }

@@ -6,6 +6,7 @@
 #include <cmocka.h>
 
 #include <gradproof.h>
+#include <gsl/gsl_math.h>
 #include <math.h>
 #include <stdbool.h>
 #include <string.h>
@@ -385,10 +386,182 @@ static void names(void **state)
         assert_true(gpf_reason_name((gpf_reason)i)[0] != 0);
 }
 
+/* grad of sum(sin x), 64 elements: by noise of its own off in the first 60, wrong in the last. */
+static gpf_check *noisy_gradient(gpf_graph *g)
+{
+    enum { M = 64 };
+    const gpf_shape shape = gpf_shape1(M);
+    double far[M], factor[M];
+    for (size_t i = 0; i < M; i++) {
+        far[i] = i < 60 ? 1e10 : 0;
+        factor[i] = i + 1 < M ? 1 : 1.5;
+    }
+    const gpf_node x = gpf_param(g, "x", shape), b = gpf_const_tensor(g, shape, far),
+                   cosine = gpf_sub(g, gpf_add(g, gpf_cos(g, x), b), b),
+                   grad = gpf_mul(g, cosine, gpf_const_tensor(g, shape, factor)),
+                   y = gpf_sum(g, gpf_sin(g, x), GPF_ALL_AXES);
+    gpf_check *c = gpf_check_alloc(g, y, &x, &grad, 1, 0, 1, NULL);
+    assert_non_null(c);
+    return c;
+}
+
+/* Elements that noise excuses are no failures: the check must not stop for them, nor accuse them
+ * when it is stopped. */
+static void noise_is_no_failure(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    gpf_check *c = noisy_gradient(g);
+    gpf_point *at = gpf_point_alloc(g, 0);
+    for (size_t i = 0; i < 64; i++)
+        gsl_vector_set(gpf_point_params(at), i, 0.3 + 0.01 * (double)i);
+    gpf_check_options how = gpf_check_defaults();
+    how.max_failures = 1;
+    assert_int_equal(gpf_check_run(c, at, &how, NULL), GSL_SUCCESS);
+    assert_int_equal(gpf_check_outcome(c), GPF_OUTCOME_WRONG);
+    assert_int_equal(gpf_check_tally(c, -1).count[GPF_WRONG], 1);
+    size_t calls = 0;
+    how = gpf_check_defaults();
+    how.progress = stop_at_once;
+    how.progress_arg = &calls;
+    assert_int_equal(gpf_check_run(c, at, &how, NULL), GPF_ECANCEL);
+    assert_int_equal(gpf_check_tally(c, -1).checked, 32);
+    assert_int_equal(gpf_check_tally(c, -1).count[GPF_WRONG], 0);
+    gpf_check_free(c);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
+/* Two numbers of whole units each whose difference is noise: nobody is accused, whatever runs
+ * before, and so at whatever random numbers. */
+static void cancellation_accuses_nobody(void **state)
+{
+    (void)state;
+    for (int steps = 0; steps < 40; steps++) {
+        gpf_graph *g = gpf_graph_alloc();
+        const gpf_node w = gpf_param(g, "w", gpf_shape0()),
+                       far = gpf_const(g, 1e7 * (1 + 0.37 * steps));
+        gpf_node x = w;
+        for (int i = 0; i < steps; i++)
+            x = gpf_tanh(g, x);
+        const gpf_node twins =
+            gpf_sub(g, gpf_add(g, gpf_sin(g, x), far), gpf_add(g, gpf_cos(g, x), far));
+        gpf_check *c =
+            gpf_check_alloc(g, gpf_add(g, twins, gpf_exp(g, x)), &w, NULL, 1, 0, 1, NULL);
+        gpf_point *at = gpf_point_alloc(g, 0);
+        for (int i = 0; i < 20; i++) {
+            gsl_vector_set(gpf_point_params(at), 0, 2 * scrambled((size_t)i));
+            assert_int_equal(gpf_check_run(c, at, NULL, NULL), GSL_SUCCESS);
+            assert_int_equal(gpf_check_tally(c, -1).count[GPF_WRONG], 0);
+        }
+        gpf_check_free(c);
+        gpf_point_free(at);
+        gpf_graph_free(g);
+    }
+}
+
+/* What is noisy only by v does not hide that the slope by w was dropped. */
+static void noise_of_others_hides_nothing(void **state)
+{
+    (void)state;
+    const gpf_verdict expected[] = { GPF_WRONG, GPF_UNRESOLVED };
+    for (int i = 0; i < 2; i++) {
+        gpf_graph *g = gpf_graph_alloc();
+        const gpf_node w = gpf_param(g, "w", gpf_shape0()), v = gpf_param(g, "v", gpf_shape0()),
+                       steep =
+                           gpf_exp(g, gpf_mul(g, gpf_const(g, (i + 11) * M_LN10), gpf_exp(g, v))),
+                       y = gpf_add(g, steep, gpf_mul(g, gpf_const(g, 0.1), gpf_sin(g, w))),
+                       xs[] = { w, v };
+        gpf_node grads[2];
+        assert_int_equal(gpf_grad(g, y, xs, 2, grads), GSL_SUCCESS);
+        grads[0] = gpf_const(g, 0);
+        gpf_point *at = gpf_point_alloc(g, 0);
+        gsl_vector_set(gpf_point_params(at), 0, 0.7);
+        gsl_vector_set(gpf_point_params(at), 1, 1e-3);
+        gpf_check *c = gpf_check_alloc(g, y, xs, grads, 2, 0, 1, NULL);
+        assert_int_equal(gpf_check_run(c, at, NULL, NULL), GSL_SUCCESS);
+        assert_int_equal(gpf_check_element(c, 0)->verdict, expected[i]);
+        assert_int_equal(gpf_check_element(c, 1)->verdict, GPF_RIGHT);
+        gpf_check_free(c);
+        gpf_point_free(at);
+        gpf_graph_free(g);
+    }
+}
+
+/* A point from before a leaf was added has no values for it, not those of the last run. */
+static void an_older_point_knows_less(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    gpf_point *old = gpf_point_alloc(g, 0);
+    const gpf_node w = gpf_param(g, "w", gpf_shape0()), d = gpf_data(g, "d", gpf_shape0());
+    gpf_point *at = gpf_point_alloc(g, 0);
+    const double value = 2;
+    gpf_point_bind(at, d, &value);
+    gpf_check *c = gpf_check_alloc(g, gpf_mul(g, gpf_exp(g, w), d), &w, NULL, 1, 0, 1, NULL);
+    assert_int_equal(gpf_check_run(c, at, NULL, NULL), GSL_SUCCESS);
+    assert_int_equal(gpf_check_run(c, old, NULL, NULL), GPF_EUNBOUND);
+    gpf_check_free(c);
+    gpf_point_free(old);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
+/* Where a check looks up whether to stop does not depend on what ran before it. */
+static int note_done(void *arg, size_t done, size_t total)
+{
+    size_t *sum = arg;
+    *sum = *sum * 31 + done + 7 * total;
+    return 0;
+}
+
+static void blocks_are_the_same_again(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 30)),
+                   h = gpf_dense(g, "h", gpf_dense(g, "i", X, 60, gpf_tanh), 60, gpf_tanh);
+    static double x[1000 * 30];
+    for (size_t i = 0; i < sizeof x / sizeof *x; i++)
+        x[i] = scrambled(i);
+    gpf_point *at = gpf_point_alloc(g, 1000);
+    gpf_point_bind(at, X, x);
+    for (size_t i = 0; i < gpf_graph_n_params(g); i++)
+        gsl_vector_set(gpf_point_params(at), i, 0.2 * scrambled(i + 1000));
+    gpf_check *c = gpf_check_alloc(g, gpf_l2(g, h), (gpf_node[]){ gpf_graph_param(g, 0) }, NULL, 1,
+                                   1000, 1, NULL);
+    size_t sum[3] = { 0 };
+    gpf_check_options how = gpf_check_defaults();
+    how.progress = note_done;
+    how.sample = 100;
+    for (int run = 0; run < 3; run++) {
+        how.progress_arg = &sum[run];
+        assert_int_equal(gpf_check_run(c, at, &how, NULL), GSL_SUCCESS);
+    }
+    assert_true(sum[0] == sum[1] && sum[0] == sum[2]);
+    gpf_check_free(c);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
+/* A check that runs again is worth no more threads than at first. */
+static void worth_as_many_threads_again(void **state)
+{
+    const fixture *f = *state;
+    gpf_check *c = gpf_check_alloc(f->g, f->loss, f->param, NULL, 6, N, 1, NULL);
+    assert_int_equal(gpf_check_run(c, f->at, NULL, NULL), GSL_SUCCESS);
+    const int threads = gpf_check_threads(c);
+    for (int i = 0; i < 200; i++)
+        assert_int_equal(gpf_check_run(c, f->at, NULL, NULL), GSL_SUCCESS);
+    assert_int_equal(gpf_check_threads(c), threads);
+    gpf_check_free(c);
+}
+
 int main(void)
 {
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
+        CASE(worth_as_many_threads_again),
         CASE(every_element_is_right),
         CASE(same_bits_on_any_number_of_threads),
         cmocka_unit_test(same_bits_of_larger_nets),
@@ -401,6 +574,11 @@ int main(void)
         CASE(trouble),
         CASE(nan_in_the_data),
         CASE(dead_units_and_untested_tensors),
+        cmocka_unit_test(noise_is_no_failure),
+        cmocka_unit_test(cancellation_accuses_nobody),
+        cmocka_unit_test(noise_of_others_hides_nothing),
+        cmocka_unit_test(an_older_point_knows_less),
+        cmocka_unit_test(blocks_are_the_same_again),
         cmocka_unit_test(names),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

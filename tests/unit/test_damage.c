@@ -179,12 +179,37 @@ static void test_nonfinite(void **state)
     gpf_graph_free(g);
 }
 
+/* A constant that is one number for all of its elements: there is nothing behind it to be found not
+ * finite. */
+static void test_one_constant(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape1(GPF_N)), x = gpf_param(g, "x", gpf_shape2(2, 3)),
+                   n = gpf_size(g, X, 1), /* known to the plan only */
+        c = gpf_sqrt(g, gpf_broadcast(g, n, gpf_shape2(2, 3))),
+                   more = gpf_const_tensor(g, gpf_shape1(2), (double[]){ INFINITY, NAN }),
+                   y = gpf_add(g, gpf_sum(g, gpf_mul(g, x, c), GPF_ALL_AXES),
+                               gpf_sum(g, gpf_step(g, gpf_neg(g, more), 0), GPF_ALL_AXES));
+    const double rows[4] = { 0 };
+    gpf_point *at = gpf_point_alloc(g, 4);
+    gpf_point_bind(at, X, rows);
+    gpf_damage *d = gpf_damage_alloc(g, y, &x, 1, 4);
+    assert_int_equal(gpf_damage_base(d, at, NULL), GSL_SUCCESS);
+    size_t element = 9;
+    assert_int_equal(gpf_damage_nonfinite(d, &element), more);
+    assert_int_equal(element, 0);
+    gpf_damage_free(d);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_leaf_targets),  cmocka_unit_test(test_intermediate_targets),
         cmocka_unit_test(test_small_corners), cmocka_unit_test(test_no_base),
-        cmocka_unit_test(test_nonfinite),
+        cmocka_unit_test(test_nonfinite),     cmocka_unit_test(test_one_constant),
     };
     gsl_set_error_handler_off();
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -213,6 +213,44 @@ static void test_one_point_is_nan(void **state)
     gpf_graph_free(g);
 }
 
+static void twice_map(size_t n, double *y, const double *const *x, const gpf_attr *attr)
+{
+    (void)attr;
+    for (size_t j = 0; j < n; j++)
+        y[j] = 2 * x[0][j];
+}
+
+static void after_map(size_t n, double *y, const double *const *x, const gpf_attr *attr)
+{
+    (void)attr;
+    for (size_t j = 0; j < n; j++)
+        y[j] = x[0][j] + 1;
+}
+
+/* Elementwise rows of one input that say of themselves what is true, and asked for nothing. */
+static void test_own_rows(void **state)
+{
+    (void)state;
+    static const gpf_op
+        twice = { .name = "twice", .arity = 1, .flags = GPF_OP_LINEAR, .map = twice_map },
+        after = { .name = "after", .arity = 1, .flags = GPF_OP_SHIFTS, .map = after_map };
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node x = gpf_param(g, "x", gpf_shape2(2, 2)), w = gpf_param(g, "w", gpf_shape2(2, 1)),
+                   z = gpf_square(g, x), product = gpf_matmul(g, z, w),
+                   doubled = gpf_apply(g, &twice, &z, 1, NULL),
+                   moved = gpf_apply(g, &after, &product, 1, NULL),
+                   y = gpf_add(g, gpf_sum(g, moved, GPF_ALL_AXES),
+                               gpf_sum(g, doubled, GPF_ALL_AXES));
+    gpf_point *at = gpf_point_alloc(g, 0);
+    memcpy(theta(at), (double[]){ 1, 2, 3, 4, 5, 6 }, 6 * sizeof(double));
+    bench b = set_up(g, y, &x, 1, at);
+    assert_true(at_offset(&b, 0, 1, 1) == b.y + (9 - 4) * (6 + 2));
+    assert_true(at_offset(&b, 0, 2, 1) == b.y + (16 - 9) * (5 + 2));
+    tear_down(&b);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 typedef struct job {
     const gpf_damage *damage;
     size_t n;
@@ -268,13 +306,10 @@ static void test_threads_share_a_base(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base_is_untouched),
-        cmocka_unit_test(test_branch_records),
-        cmocka_unit_test(test_signature),
-        cmocka_unit_test(test_product_is_y),
-        cmocka_unit_test(test_infinite_inside),
-        cmocka_unit_test(test_one_point_is_nan),
-        cmocka_unit_test(test_threads_share_a_base),
+        cmocka_unit_test(test_base_is_untouched), cmocka_unit_test(test_branch_records),
+        cmocka_unit_test(test_signature),         cmocka_unit_test(test_product_is_y),
+        cmocka_unit_test(test_infinite_inside),   cmocka_unit_test(test_one_point_is_nan),
+        cmocka_unit_test(test_own_rows),          cmocka_unit_test(test_threads_share_a_base),
     };
     gsl_set_error_handler_off();
     return cmocka_run_group_tests(tests, NULL, NULL);
