@@ -92,8 +92,9 @@ typedef struct gpf_op_param {
 #define GPF_OP_STEP 4u     /* piecewise constant: derivative 0 away from its edges, by statement */
 #define GPF_OP_STRIDED 8u  /* eval takes a y of any strides too (without gaps, in some order) */
 #define GPF_OP_LINEAR 16u  /* in each input: its damage rule wants to know changes, not values */
-#define GPF_OP_SHIFTS 32u  /* map of two inputs: y changes by what the first changes, as a - b does */
-#define GPF_OP_SINGLE 64u  /* y is x where it has as many elements: nothing was reduced */
+#define GPF_OP_SHIFTS \
+    32u /* map of two inputs: y changes by what the first changes, as a - b does */
+#define GPF_OP_SINGLE 64u /* y is x where it has as many elements: nothing was reduced */
 
 #define GPF_VARIADIC (-1)
 

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "config.h"
+#include "op/axes.h"
 #include "op/gemm.h"
 #include "op/tile.h"
 #include "op/vector.h"
@@ -178,7 +179,7 @@ static double furthest_few(const gpf__tile *made, size_t c, size_t n, size_t poi
         double sum = 0;
         for (size_t k = 0; k < made->count; k++)
             sum += made->largest[k] * fabs(b.data[(ptrdiff_t)k * b.row + (ptrdiff_t)j * b.col]);
-        most = sum <= most ? most : sum;
+        most = gpf__larger(most, sum);
     }
     return most * (1 + 1e-6);
 }
@@ -236,7 +237,7 @@ static void add_right(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, 
         }
 }
 
-/* |A dB| <= max |A| |dB|. */
+/* |A dB| <= max |A| |dB|; NaN if one point is. */
 static double furthest_right(const gpf__tile *made, size_t c, size_t n, size_t points)
 {
     const size_t k = made->count;
@@ -246,7 +247,7 @@ static double furthest_right(const gpf__tile *made, size_t c, size_t n, size_t p
         double sum = 0;
         for (size_t i = 0; i < k; i++)
             sum += made->largest[i] * fabs(delta[j * k + i]);
-        most = sum <= most ? most : sum;
+        most = gpf__larger(most, sum);
     }
     return most * (1 + 1e-6);
 }

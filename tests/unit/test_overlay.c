@@ -177,6 +177,42 @@ static void test_product_is_y(void **state)
     gpf_graph_free(g);
 }
 
+/* One of the points leaves the domain: its record is the same as if it were asked for alone. */
+static void test_one_point_is_nan(void **state)
+{
+    (void)state;
+    enum { N = 64 };
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)),
+                   w = gpf_param(g, "w", gpf_shape2(2, 3)), v = gpf_param(g, "v", gpf_shape2(2, 2)),
+                   h = gpf_exp(g, gpf_matmul(g, X, v)), bias = gpf_param(g, "b", gpf_shape2(1, 3)),
+                   z = gpf_add(g, gpf_matmul(g, h, gpf_log(g, w)), bias),
+                   y = gpf_sum(g, gpf_relu(g, z), GPF_ALL_AXES);
+    gpf_point *at = gpf_point_alloc(g, N);
+    memcpy(theta(at), (double[]){ 0.5, 2, 3, 4, 0.25, 6 }, 6 * sizeof(double));
+    double x[N * 2];
+    dice d = { 3 };
+    fill(&d, x, COUNT(x), 1, 2);
+    gpf_point_bind(at, X, x);
+    bench b = set_up(g, y, &w, 1, at);
+    const double t[] = { -7, -1e-6, 1e-6, 1e-5 };
+    for (size_t k = 0; k < 6; k++) {
+        double f[4], alone;
+        gpf_branch r[4], one;
+        assert_int_equal(gpf_overlay_values(b.o, 0, k, t, 4, f, r), GSL_SUCCESS);
+        for (size_t j = 0; j < 4; j++) {
+            assert_int_equal(gpf_overlay_values(b.o, 0, k, &t[j], 1, &alone, &one), GSL_SUCCESS);
+            assert_true(near(f[j], alone));
+            assert_int_equal(r[j].n_changed, one.n_changed);
+            assert_true(r[j].signature == one.signature);
+        }
+        assert_true(isnan(f[0]) && r[0].n_changed > 0);
+    }
+    tear_down(&b);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 static void twice_map(size_t n, double *y, const double *const *x, const gpf_attr *attr)
 {
     (void)attr;
@@ -270,13 +306,10 @@ static void test_threads_share_a_base(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_base_is_untouched),
-        cmocka_unit_test(test_branch_records),
-        cmocka_unit_test(test_signature),
-        cmocka_unit_test(test_product_is_y),
-        cmocka_unit_test(test_infinite_inside),
-        cmocka_unit_test(test_own_rows),
-        cmocka_unit_test(test_threads_share_a_base),
+        cmocka_unit_test(test_base_is_untouched), cmocka_unit_test(test_branch_records),
+        cmocka_unit_test(test_signature),         cmocka_unit_test(test_product_is_y),
+        cmocka_unit_test(test_infinite_inside),   cmocka_unit_test(test_one_point_is_nan),
+        cmocka_unit_test(test_own_rows),          cmocka_unit_test(test_threads_share_a_base),
     };
     gsl_set_error_handler_off();
     return cmocka_run_group_tests(tests, NULL, NULL);
