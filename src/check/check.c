@@ -344,7 +344,8 @@ static double typical(const gpf_check *c, size_t i)
 }
 
 /* What the elements of each tensor have in common. The noise of all of y is a bound for what is
- * downstream of one tensor; where nothing much cancels, that is as good. */
+ * downstream of one tensor; where nothing much cancels, that is as good. hasty: an element that
+ * disagrees is looked at again with better numbers. */
 static int look_around(gpf_check *c, gpf_overlay *o, bool hasty)
 {
     double all;
@@ -356,7 +357,7 @@ static int look_around(gpf_check *c, gpf_overlay *o, bool hasty)
                                       .typical = typical(c, i),
                                       .depends = gpf_damage_depends(c->damage, i) };
         c->noise[i] = -1;
-        if (!enough)
+        if (!enough || !hasty)
             status = gpf__damage_noise(o, i, hasty, &c->around[i].noise);
     }
     c->rounded = false;

@@ -411,11 +411,13 @@ static void step_law(probe *p, const slope *first, double h_min)
         return;
     }
     const bool agree = agrees(p, &best);
-    /* r5 - r3 may be near 0 by accident, where y's derivatives of third and fifth order cancel. Then
-     * it is larger at the smallest step, and the gap is gone there. */
+    /* r5 - r3 may be near 0 by accident, where y's derivatives of third and fifth order cancel.
+     * Then it is larger at the smallest step, and the gap is gone there although noise would not
+     * hide it. */
     const raw *last = &s[n - 1];
+    const double gap = fabs(e->analytic - best.value);
     const bool accident = last->step < best.step && last->truncation > best.error &&
-                          fabs(e->analytic - last->value) <= last->rounding;
+                          last->rounding < gap && fabs(e->analytic - last->value) < 0.2 * gap;
     bool unsure = accident || vague(p, &best);
     side both[2];
     if (!agree && !unsure && plateau >= PLATEAU) {

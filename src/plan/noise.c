@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* How noisy is a value? Rounding errors inside a computation can be far above eps times its result
  * (cancellation), which no formula over the result alone can tell. So the steps are run again with
- * every rounded number off by half to one and a half more units, up or down at random: the spread of
- * the result is its noise (Vignes' stochastic arithmetic). All that is taken GPF__NOISE_UNITS times
- * as large and the spread divided by as much: of two numbers that are off by whole units each,
+ * every rounded number off by half to one and a half more units, up or down at random: the spread
+ * of the result is its noise (Vignes' stochastic arithmetic). All that is taken GPF__NOISE_UNITS
+ * times as large and the spread divided by as much: of two numbers that are off by whole units,
  * every second run would not see that their difference is noise. Fixed random numbers: the same
  * answer every time. */
 #include "op/vector.h"

@@ -488,6 +488,29 @@ static void noise_of_others_hides_nothing(void **state)
     }
 }
 
+/* y = w + a w^3 + b w^5 with a = -1.25 (1 + d) b h^2: at step h both of GSL's rules agree on
+ * 1 - b h^4 / 4, and their difference tells of a much smaller error. 200: so that rounding is as
+ * large and GSL sees no reason for a smaller step. */
+static void rules_that_agree_by_accident(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const double h = ldexp(1.375, -16), b = 1e-6 / pow(h, 4), a = -1.25 * 1.009 * b * h * h;
+    const gpf_node w = gpf_param(g, "w", gpf_shape0()), square = gpf_square(g, w),
+                   cube = gpf_mul(g, w, square), fifth = gpf_mul(g, cube, square),
+                   y = gpf_add(g,
+                               gpf_add(g, gpf_add(g, w, gpf_const(g, 200)),
+                                       gpf_mul(g, gpf_const(g, a), cube)),
+                               gpf_mul(g, gpf_const(g, b), fifth));
+    gpf_point *at = gpf_point_alloc(g, 0);
+    gpf_check *c = gpf_check_alloc(g, y, &w, NULL, 1, 0, 1, NULL);
+    assert_int_equal(gpf_check_run(c, at, NULL, NULL), GSL_SUCCESS);
+    assert_int_not_equal(gpf_check_element(c, 0)->verdict, GPF_WRONG);
+    gpf_check_free(c);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 /* A point from before a leaf was added has no values for it, not those of the last run. */
 static void an_older_point_knows_less(void **state)
 {
@@ -577,6 +600,7 @@ int main(void)
         cmocka_unit_test(noise_is_no_failure),
         cmocka_unit_test(cancellation_accuses_nobody),
         cmocka_unit_test(noise_of_others_hides_nothing),
+        cmocka_unit_test(rules_that_agree_by_accident),
         cmocka_unit_test(an_older_point_knows_less),
         cmocka_unit_test(blocks_are_the_same_again),
         cmocka_unit_test(names),
