@@ -153,7 +153,7 @@ typedef struct gpf_check_options {
     void *progress_arg;
 } gpf_check_options;
 
-/* Everything, on all threads, seed 1. */
+/* Everything, on as many threads as the work is worth, seed 1. */
 GPF_API gpf_check_options gpf_check_defaults(void);
 
 /* Prepares the check of d y / d xs[i], i < n. Extends the graph by the gradient.

@@ -3,7 +3,8 @@
  * An op is one constant row that holds everything anybody asks of it: name, formula, shape rule,
  * kernel, derivative rules, kinks. Nothing in the library switches on the kind of an op. To add
  * one: write the row in its family file under src/op/ and add one line to GPF_OP_LIST below. The
- * C constructor, the name in the model language, `gradproof ops` and the tests come from those.
+ * C constructor, the name in the model language, `gradproof ops` and the tests come from those. A
+ * damage rule is optional: it only makes checks faster.
  *
  * Your own op is a row of your own, given to gpf_apply; the checker then tells whether its
  * derivative rule is right:
@@ -139,8 +140,9 @@ struct gpf_op {
     void (*branch)(const gpf_call *call, int *side, double *margin);
     /* With side, optional, for speed: is any of n elements on another side at x than at x0? */
     int (*moved)(size_t n, const double *const *x, const double *const *x0, const gpf_attr *attr);
-    /* How damage (plan.h) passes through an op that is not elementwise. NULL, as in rows of your
-     * own: the whole node is evaluated again. The library's rows: src/op/tile.h. */
+    /* How damage (plan.h) passes through an op that is not elementwise, for the library's own rows:
+     * src/op/tile.h, which is not installed. NULL, as in a row of yours: the whole node is evaluated
+     * again. */
     int (*damage)(const struct gpf__patch *p);
     const char *pieces; /* names of pieces 0, 2, 4 .. separated by '|'; NULL: numbered */
     const char *tie;    /* the derivative the rules choose exactly on an edge */
