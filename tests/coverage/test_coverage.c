@@ -47,7 +47,7 @@ static void build(net *m)
     const gpf_node y = gpf_data(g, "y", gpf_shape2(GPF_N, (ptrdiff_t)m->width[m->layers]));
     gpf_node a = m->X;
     for (size_t l = 0; l < m->layers; l++) {
-        char name[8];
+        char name[24];
         snprintf(name, sizeof name, "h%zu", l);
         a = gpf_dense(g, name, a, (ptrdiff_t)m->width[l + 1],
                       l + 1 < m->layers ? act[m->act] : NULL);
