@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The contenders in C: gradproof by its public interface, and the hand-written limit.
  * Linked with --wrap=malloc and so on, so that allocations are counted. */
+#include "count_allocations.h"
 #include "mlp.h"
 #include "worker.h"
 
@@ -11,44 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-void *__real_malloc(size_t n);
-void *__real_calloc(size_t n, size_t size);
-void *__real_realloc(void *p, size_t n);
-void *__real_aligned_alloc(size_t align, size_t n);
-void *__wrap_malloc(size_t n);
-void *__wrap_calloc(size_t n, size_t size);
-void *__wrap_realloc(void *p, size_t n);
-void *__wrap_aligned_alloc(size_t align, size_t n);
-
-static _Atomic unsigned long allocated;
-
-void *__wrap_malloc(size_t n)
+static unsigned long allocated(void)
 {
-    allocated++;
-    return __real_malloc(n);
-}
-
-void *__wrap_calloc(size_t n, size_t size)
-{
-    allocated++;
-    return __real_calloc(n, size);
-}
-
-void *__wrap_realloc(void *p, size_t n)
-{
-    allocated++;
-    return __real_realloc(p, n);
-}
-
-void *__wrap_aligned_alloc(size_t align, size_t n)
-{
-    allocated++;
-    return __real_aligned_alloc(align, n);
-}
-
-static unsigned long allocations(void)
-{
-    return allocated;
+    return allocations;
 }
 
 static int is(const work *w, const char *kind)
@@ -375,10 +341,10 @@ int main(int argc, char **argv)
              __VERSION__);
     const contender all[] = {
         { "gradproof", version, product_open, product_reset, product_run, product_values,
-          allocations },
-        { "hand", version, hand_open, hand_reset, hand_run, hand_values, allocations },
-        { "naive", version, naive_open, hand_reset, hand_run, hand_values, allocations },
-        { "links", version, links_open, links_reset, links_run, links_values, allocations },
+          allocated },
+        { "hand", version, hand_open, hand_reset, hand_run, hand_values, allocated },
+        { "naive", version, naive_open, hand_reset, hand_run, hand_values, allocated },
+        { "links", version, links_open, links_reset, links_run, links_values, allocated },
     };
     for (size_t i = 0; i < sizeof all / sizeof *all; i++)
         if (argc == 2 && !strcmp(argv[1], all[i].name))
