@@ -2,6 +2,7 @@
 #include "op/tile.h"
 #include "op/vector.h"
 
+#include <math.h>
 #include <string.h>
 
 void gpf__tile_sizes(const gpf_tensor *t, size_t *rows, size_t *cols)
@@ -300,11 +301,51 @@ static void move_tile(const gpf__tile *x, gpf__tile *y, gpf__move m, size_t poin
         }
 }
 
-/* One row that is repeated over all of y's, as a bias is. */
+/* Columns c .. c+n-1 of what `of` is at the base, plus the changes of the row that is repeated. */
+static void add_row(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
+                    double *to)
+{
+    const size_t rows = made->at.n_rows;
+    const double *change = made->few + (c - made->at.col) * points;
+    const gpf__columns base = gpf__tile_base_columns(of, &made->at, c, n, points, to);
+    for (size_t j = n; j-- > 0;) /* from the end: base may be columns at the front of `to` */
+        for (size_t p = points; p-- > 0;) {
+            double *y = to + (j * points + p) * rows;
+            const double *from = base.data + (ptrdiff_t)j * base.col + p * base.point,
+                         d = change[j * points + p];
+            GPF__SIMD for (size_t i = 0; i < rows; i++)
+            {
+                y[i] = from[i] + d;
+            }
+        }
+}
+
+static double furthest_row(const gpf__tile *made, size_t c, size_t n, size_t points)
+{
+    const double *change = made->few + (c - made->at.col) * points;
+    double most = 0;
+    for (size_t k = 0; k < n * points; k++)
+        most = fabs(change[k]) <= most ? most : fabs(change[k]);
+    return most * (1 + 1e-6);
+}
+
+/* One row that is repeated over all of y's, as a bias is. Of few columns it is left to whoever reads
+ * y, and adds it to something else. */
 static void repeat_row(gpf__tile *x, gpf__tile *y, size_t points)
 {
     gpf__tile_settle(x, points);
     y->at = gpf__rect_rows(y, 0, y->rows, x->at.col, x->at.n_cols);
+    if (y->few && x->at.n_cols <= GPF__FEW) {
+        for (size_t j = 0; j < x->at.n_cols; j++) {
+            double base;
+            gpf__tile_base(x, &x->at, x->at.col + j, 1, 1, &base);
+            for (size_t p = 0; p < points; p++)
+                y->few[j * points + p] = x->data[j * points + p] - base;
+        }
+        y->columns = add_row;
+        y->furthest = furthest_row;
+        return;
+    }
     double *to = y->data;
     for (size_t k = 0; k < x->at.n_cols * points; k++)
         to = fill(to, x->data[k], y->rows);
