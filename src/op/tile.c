@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "op/tile.h"
+#include "op/axes.h"
 #include "op/vector.h"
 
 #include <math.h>
@@ -107,9 +108,8 @@ void gpf__tile_base(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_
     const size_t rows = at->n_rows, step = points * rows;
     const ptrdiff_t rs = t->rank == 2 ? t->stride[0] : 0, cs = t->rank == 2 ? t->stride[1] : 0;
     if (t->rank == 2 && (rs == 0 || x->rows == 1)) {
-        for (size_t j = 0; j < n; j++, to += step) {
-            fill(to, t->data[(ptrdiff_t)(c + j) * cs], step);
-        }
+        for (size_t j = 0; j < n; j++)
+            to = fill(to, t->data[(ptrdiff_t)(c + j) * cs], step);
     } else if (rs == 1 && at->list == 0) {
         const double *from = t->data + at->row[0];
         for (size_t j = 0; j < n; j++, to += step)
@@ -125,15 +125,12 @@ void gpf__tile_base(gpf__tile *x, const gpf__rect *at, size_t c, size_t n, size_
     }
 }
 
-/* Fewer rows than this are worth a copy for every point, so that one call does for all points. */
-enum { MANY_ROWS = 32 };
-
 gpf__columns gpf__tile_base_columns(gpf__tile *x, const gpf__rect *at, size_t c, size_t n,
                                     size_t points, double *buffer)
 {
     const gpf_tensor *t = x->base;
     const size_t rows = at->n_rows;
-    if (rows < MANY_ROWS || t->rank != 2) {
+    if (rows < GPF__MANY_ROWS || t->rank != 2) {
         gpf__tile_base(x, at, c, n, points, buffer);
         return gpf__columns_dense(buffer, points, rows);
     }
@@ -320,12 +317,13 @@ static void add_row(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, si
         }
 }
 
+/* NaN if one point is. */
 static double furthest_row(const gpf__tile *made, size_t c, size_t n, size_t points)
 {
     const double *change = made->few + (c - made->at.col) * points;
     double most = 0;
     for (size_t k = 0; k < n * points; k++)
-        most = fabs(change[k]) <= most ? most : fabs(change[k]);
+        most = gpf__larger(most, fabs(change[k]));
     return most * (1 + 1e-6);
 }
 

@@ -13,6 +13,8 @@
 #include "op/rows.h"
 
 enum { GPF__POINTS = 4, GPF__CHUNK = 1024, GPF__FEW = 4 };
+/* Fewer rows than this are worth a copy for every point, so that one call does for all points. */
+enum { GPF__MANY_ROWS = 32 };
 
 /* Rows row[0] < .. < row[n_rows-1], columns col .. col + n_cols - 1. n_cols = 0: nothing. */
 typedef struct gpf__rect {

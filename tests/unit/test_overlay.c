@@ -186,22 +186,25 @@ static void test_one_point_is_nan(void **state)
     const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)),
                    w = gpf_param(g, "w", gpf_shape2(2, 3)), v = gpf_param(g, "v", gpf_shape2(2, 2)),
                    h = gpf_exp(g, gpf_matmul(g, X, v)), bias = gpf_param(g, "b", gpf_shape2(1, 3)),
-                   z = gpf_add(g, gpf_matmul(g, h, gpf_log(g, w)), bias),
-                   y = gpf_sum(g, gpf_relu(g, z), GPF_ALL_AXES);
+                   z = gpf_add(g, gpf_matmul(g, h, gpf_log(g, w)), gpf_log(g, bias)),
+                   y = gpf_sum(g, gpf_relu(g, z), GPF_ALL_AXES), xs[] = { w, bias };
     gpf_point *at = gpf_point_alloc(g, N);
     memcpy(theta(at), (double[]){ 0.5, 2, 3, 4, 0.25, 6 }, 6 * sizeof(double));
+    for (size_t k = 0; k < 3; k++)
+        theta(at)[gpf_param_offset(g, bias) + k] = 0.5 + (double)k;
     double x[N * 2];
     dice d = { 3 };
     fill(&d, x, COUNT(x), 1, 2);
     gpf_point_bind(at, X, x);
-    bench b = set_up(g, y, &w, 1, at);
+    bench b = set_up(g, y, xs, 2, at);
     const double t[] = { -7, -1e-6, 1e-6, 1e-5 };
-    for (size_t k = 0; k < 6; k++) {
+    for (size_t e = 0; e < 9; e++) {
+        const size_t i = e / 6, k = e % 6;
         double f[4], alone;
         gpf_branch r[4], one;
-        assert_int_equal(gpf_overlay_values(b.o, 0, k, t, 4, f, r), GSL_SUCCESS);
+        assert_int_equal(gpf_overlay_values(b.o, i, k, t, 4, f, r), GSL_SUCCESS);
         for (size_t j = 0; j < 4; j++) {
-            assert_int_equal(gpf_overlay_values(b.o, 0, k, &t[j], 1, &alone, &one), GSL_SUCCESS);
+            assert_int_equal(gpf_overlay_values(b.o, i, k, &t[j], 1, &alone, &one), GSL_SUCCESS);
             assert_true(near(f[j], alone));
             assert_int_equal(r[j].n_changed, one.n_changed);
             assert_true(r[j].signature == one.signature);
