@@ -112,9 +112,24 @@ GPF__INLINE void shifted_body(size_t n, double *y, const double *base, double w,
 VERSIONS(void, , shifted, (size_t n, double *y, const double *base, double w, const double *u),
          (n, y, base, w, u))
 
-/* Rows of at least so many elements are made one by one from the base; shorter ones all at once,
- * from as many copies of it. */
-enum { LONG_ROWS = 32 };
+/* Columns c .. c+n-1 of what `of` is at the base, plus the sum over k < count of w u: vector k at
+ * point p is column k of u.data + p * u_point, its weight in column j at point p is
+ * w.data[k * w.row + j * w.col + p * w_point]. */
+static void add_low_rank(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
+                         gpf__matrix u, size_t u_point, gpf__matrix w, size_t w_point, double *to)
+{
+    const size_t rows = made->at.n_rows;
+    const gpf__columns base = gpf__tile_base_columns(of, &made->at, c, n, points, to);
+    for (size_t j = n; j-- > 0;) /* from the end: base may be columns at the front of `to` */
+        for (size_t p = points; p-- > 0;) {
+            double *y = to + (j * points + p) * rows;
+            const double *from = base.data + (ptrdiff_t)j * base.col + p * base.point,
+                         *weight = w.data + (ptrdiff_t)j * w.col + p * w_point;
+            for (size_t k = 0; k < made->count; k++, from = y)
+                shifted(rows, y, from, weight[(ptrdiff_t)k * w.row],
+                        u.data + (ptrdiff_t)k * u.col + p * u_point);
+        }
+}
 
 /* Columns c .. c+n-1 of what `of` is at the base, plus dA B; dA is (points rows) x count. */
 static void add_few(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, size_t points,
@@ -122,22 +137,14 @@ static void add_few(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, si
 {
     const size_t rows = made->at.n_rows;
     const ptrdiff_t ld = (ptrdiff_t)(points * rows);
-    const gpf__matrix b = matrix_at(made->call->x[1], made->first, c);
-    if (rows < LONG_ROWS) {
-        gpf__tile_base(of, &made->at, c, n, points, to);
-        gpf__gemm((size_t)ld, n, made->count, gpf__matrix_read(made->with, 1, ld), b,
-                  (gpf__matrix){ to, 1, ld }, 1);
+    const gpf__matrix delta = gpf__matrix_read(made->with, 1, ld),
+                      b = matrix_at(made->call->x[1], made->first, c);
+    if (rows >= GPF__MANY_ROWS) {
+        add_low_rank(made, of, c, n, points, delta, rows, b, 0, to);
         return;
     }
-    const gpf__columns base = gpf__tile_base_columns(of, &made->at, c, n, points, to);
-    for (size_t j = n; j-- > 0;) /* from the end: base may be columns at the front of `to` */
-        for (size_t p = points; p-- > 0;) {
-            double *y = to + (j * points + p) * rows;
-            const double *from = base.data + (ptrdiff_t)j * base.col + p * base.point;
-            for (size_t k = 0; k < made->count; k++, from = y)
-                shifted(rows, y, from, b.data[(ptrdiff_t)k * b.row + (ptrdiff_t)j * b.col],
-                        made->with + k * (size_t)ld + p * rows);
-        }
+    gpf__tile_base(of, &made->at, c, n, points, to);
+    gpf__gemm((size_t)ld, n, made->count, delta, b, (gpf__matrix){ to, 1, ld }, 1);
 }
 
 GPF__INLINE double larger(double most, double u)
@@ -218,23 +225,16 @@ static void add_right(const gpf__tile *made, gpf__tile *of, size_t c, size_t n, 
                       double *to)
 {
     const size_t k = made->count, rows = made->rows;
-    const gpf__matrix a = matrix_at(made->call->x[0], 0, made->first);
-    const double *delta = made->with + (c - made->at.col) * points * k;
-    if (rows < LONG_ROWS || a.row != 1) {
-        gpf__tile_base(of, &made->at, c, n, points, to);
-        gpf__gemm(rows, n * points, k, a, gpf__matrix_read(delta, 1, (ptrdiff_t)k),
-                  (gpf__matrix){ to, 1, (ptrdiff_t)rows }, 1);
+    const gpf__matrix a = matrix_at(made->call->x[0], 0, made->first),
+                      delta = gpf__matrix_read(made->with + (c - made->at.col) * points * k, 1,
+                                               (ptrdiff_t)k);
+    if (rows >= GPF__MANY_ROWS && a.row == 1) {
+        const gpf__matrix by_column = { delta.data, 1, (ptrdiff_t)(points * k) };
+        add_low_rank(made, of, c, n, points, a, 0, by_column, k, to);
         return;
     }
-    const gpf__columns base = gpf__tile_base_columns(of, &made->at, c, n, points, to);
-    for (size_t j = n; j-- > 0;)
-        for (size_t p = points; p-- > 0;) {
-            double *y = to + (j * points + p) * rows;
-            const double *from = base.data + (ptrdiff_t)j * base.col + p * base.point;
-            for (size_t i = 0; i < k; i++, from = y)
-                shifted(rows, y, from, delta[(j * points + p) * k + i],
-                        a.data + (ptrdiff_t)i * a.col);
-        }
+    gpf__tile_base(of, &made->at, c, n, points, to);
+    gpf__gemm(rows, n * points, k, a, delta, (gpf__matrix){ to, 1, (ptrdiff_t)rows }, 1);
 }
 
 /* |A dB| <= max |A| |dB|; NaN if one point is. */
