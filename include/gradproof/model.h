@@ -17,7 +17,7 @@
 #ifndef GPF_MODEL_H
 #define GPF_MODEL_H
 
-#include <gradproof/check.h>
+#include <gradproof/train.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +29,7 @@ typedef struct gpf_model_options {
     unsigned long seed; /* of initialisers, generators and splits */
     int seed_given;     /* 1: overrides the model's own `seed` statement */
     int rows;           /* which rows of a split: 0 training, 1 test, 2 all */
+    double split;       /* part of the samples to hold out, over the model's own; 0: as it says */
     size_t max_bytes;   /* of tables and params together; 0: 1 GiB. More is GPF_ELIMIT */
 } gpf_model_options;
 
@@ -55,7 +56,33 @@ GPF_API gpf_node gpf_model_output(const gpf_model *m);
 GPF_API gpf_node gpf_model_find(const gpf_model *m, const char *name);
 GPF_API const char *gpf_model_name(const gpf_model *m, size_t i);
 
-/* Reads initial values "NAME = [..]" lines, as `gradproof eval` prints them, over the params. */
+/* A second point of the same model that holds the other rows of its split (options.rows), its params
+ * those of the model's point at this moment. NULL with GPF_EDATA in *why (may be NULL) if the model
+ * holds nothing out. Owned by the caller; its data is the model's. */
+GPF_API gpf_point *gpf_model_rows(gpf_model *m, int rows, gpf_diag *why);
+
+/* Puts other samples in place of the model's: csv() tables are read from the file `path` instead,
+ * by the same column names and categories, `standardize` with the means and deviations of the model's
+ * own rows; a table that is not made from a file takes the columns NAME (one column) or NAME.0,
+ * NAME.1, .. . A table whose columns the file lacks becomes unbound: an error only where it is
+ * needed. The point gets as many samples as the file has rows; pointers into the old one die.
+ * GPF_EFILE, GPF_EDATA, .. with the place in *why. */
+GPF_API int gpf_model_read_data(gpf_model *m, const char *path, gpf_diag *why);
+
+/* Settings of the model's `train` statements over the defaults, the seed that of the model. */
+GPF_API const gpf_train_options *gpf_model_train_options(const gpf_model *m);
+/* `update` statement i: the param and the formula of its next value; 0 past the end, else 1. And the
+ * data leaf `rate` of such formulas, for gpf_train_with: GPF_NONE if they do not use it. */
+GPF_API int gpf_model_update(const gpf_model *m, size_t i, gpf_node *param, gpf_node *next);
+GPF_API gpf_node gpf_model_rate(const gpf_model *m);
+/* What the model predicts: the arguments of the loss function that `loss` is made of; where the loss
+ * is written out, the node called yhat, p, logits or prediction and the data called y, Y or labels. */
+GPF_API gpf_task gpf_model_task(const gpf_model *m);
+/* Text of category `code` of a data leaf (the words of a column, sorted); NULL if it has none. */
+GPF_API const char *gpf_model_category(const gpf_model *m, gpf_node data, size_t code);
+
+/* Reads values over the params: "NAME = [..]" lines, as `gradproof eval` prints them, or an archive
+ * (train.h), known by its content. */
 GPF_API int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why);
 
 /* The claims, in text order. */

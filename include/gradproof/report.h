@@ -6,7 +6,7 @@
 #ifndef GPF_REPORT_H
 #define GPF_REPORT_H
 
-#include <gradproof/check.h>
+#include <gradproof/train.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +41,10 @@ GPF_API int gpf_report_text(FILE *out, const gpf_check *c, const gpf_report_opti
 /* Schema "gradproof-check/1"; every element. Numbers that JSON cannot hold are null, with a
  * second field <name>_text: "nan", "inf" or "-inf". */
 GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how);
+
+/* The health of a net; JSON schema "gradproof-health/1". max_units: of a layer to list, 0: 20. */
+GPF_API int gpf_report_health_text(FILE *out, const gpf_health *h, const gpf_report_options *how);
+GPF_API int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_report_options *how);
 
 /* The outcome of check and claims together (the command's exit status). */
 GPF_API gpf_outcome gpf_report_outcome(const gpf_check *c, const gpf_report_options *how);
