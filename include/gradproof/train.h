@@ -375,14 +375,36 @@ GPF_API const gpf_check *gpf_train_check(const gpf_train *t);
 GPF_API int gpf_train_save(gpf_train *t, const char *path, gpf_diag *why);
 GPF_API int gpf_train_resume(gpf_train *t, const char *path, gpf_diag *why);
 
-/* Checks a step of any program's own: params before and after it (all params, n_params numbers) and
+/* Checks a step of any program's own: the params after it (all params, n_params numbers, copied) and
  * the learning rate. (before - after)/rate is compared with GSL's gradient of the loss at `before`,
  * which also sees what no check of a gradient can: weights updated before the error was passed back
  * through them, a wrong batch mean in the step, a forgotten param. Run it at a point that holds the
- * samples of that step and, as params, `before`. */
+ * samples of that step and the params before it. A rate so small that the params' last digits hide
+ * the step leaves elements unresolved, not wrong.
+ *
+ * @example step_check
+ *     gpf_graph *g = gpf_graph_alloc();
+ *     gpf_node w = gpf_param(g, "w", gpf_shape1(2));
+ *     gpf_node loss = gpf_sum(g, gpf_square(g, w), GPF_ALL_AXES);
+ *     gpf_point *at = gpf_point_alloc(g, 0);
+ *     double *theta = gpf_point_params(at)->data, after[2];
+ *     theta[0] = 1, theta[1] = -3;
+ *     after[0] = theta[0] - 0.1 * 2 * theta[0];
+ *     after[1] = theta[1] - 0.1 * 2 * after[0]; // should be theta[1]
+ *     gpf_check *c = gpf_step_check_alloc(g, loss, &w, 1, after, 0.1, 0, 1, NULL);
+ *     gpf_check_run(c, at, NULL, NULL);
+ *     assert(gpf_check_element(c, 0)->verdict == GPF_RIGHT);
+ *     assert(gpf_check_element(c, 1)->verdict == GPF_WRONG);
+ *     gpf_check_free(c);
+ *     gpf_point_free(at);
+ *     gpf_graph_free(g);
+ * @end
+ *
+ * Extends the graph by the step. Errors as of gpf_check_alloc; GSL_EDOM for a rate that is not above
+ * 0, GPF_EDATA for an x that is no param. */
 GPF_API gpf_check *gpf_step_check_alloc(gpf_graph *g, gpf_node loss, const gpf_node *xs, size_t n,
-                                        const double *before, const double *after, double rate,
-                                        size_t N, unsigned long seed, gpf_diag *why);
+                                        const double *after, double rate, size_t N,
+                                        unsigned long seed, gpf_diag *why);
 
 /* Archives: named tensors and text entries, in memory and in files.
  *

@@ -11,39 +11,32 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Params that are known, times a power of 2 as the rate is: neither x/1 nor x - x may be folded, which
- * would leave nothing to measure. */
-static gpf_node scaled(gpf_graph *g, gpf_shape s, const double *values, double *room, double times,
-                       double rate)
-{
-    const size_t n = gpf_shape_size(s, 0);
-    for (size_t i = 0; i < n; i++)
-        room[i] = times * values[i];
-    return gpf_div(g, gpf_const_tensor(g, s, room), gpf_const(g, times * rate));
-}
-
-static int build(gpf_graph *g, const gpf_node *xs, size_t n, const double *before,
-                 const double *after, double rate, double *room, gpf_node *step, gpf_diag *why)
+/* What depends on nothing but constants is computed once and not measured: so the params before are
+ * those of the point. x/1 would be folded to x, which has no rounding either. */
+static int build(gpf_graph *g, const gpf_node *xs, size_t n, const double *after, double rate,
+                 gpf_node *step, gpf_diag *why)
 {
     char label[80];
-    const double times = rate == 0.25 || rate == 0.5 ? 8 : 2;
+    const double unit = rate == 1 ? 2 : 1;
     for (size_t i = 0; i < n; i++) {
         if (!gpf__ok(g, xs[i]))
             return gpf_graph_status(g, why);
         if (!gpf_node_is_param(g, xs[i]))
             return gpf__diag(why, GPF_EDATA, "%s is no param: a step changes params",
                              gpf_node_label(g, xs[i], label, sizeof label));
-        const gpf_shape s = gpf_node_shape(g, xs[i]);
-        const size_t at = gpf_param_offset(g, xs[i]);
-        step[i] = gpf_sub(g, scaled(g, s, before + at, room, times, rate),
-                          scaled(g, s, after + at, room, 2 * times, rate));
+        const gpf_node e = gpf_const(g, unit * rate),
+                       to = gpf_const_tensor(g, gpf_node_shape(g, xs[i]),
+                                             after + gpf_param_offset(g, xs[i]));
+        step[i] = gpf_sub(g, gpf_div(g, xs[i], e), gpf_div(g, to, e));
+        if (unit != 1)
+            step[i] = gpf_mul(g, gpf_const(g, unit), step[i]);
     }
     return GSL_SUCCESS;
 }
 
 gpf_check *gpf_step_check_alloc(gpf_graph *g, gpf_node loss, const gpf_node *xs, size_t n,
-                                const double *before, const double *after, double rate, size_t N,
-                                unsigned long seed, gpf_diag *why)
+                                const double *after, double rate, size_t N, unsigned long seed,
+                                gpf_diag *why)
 {
     if (!(rate > 0 && rate <= DBL_MAX)) {
         gpf__diag(why, GSL_EDOM, "the learning rate of a step is above 0, not %g", rate);
@@ -51,13 +44,11 @@ gpf_check *gpf_step_check_alloc(gpf_graph *g, gpf_node loss, const gpf_node *xs,
     }
     gpf_check *c = NULL;
     gpf_node *step = malloc((n + 1) * sizeof *step);
-    double *room = malloc((gpf_graph_n_params(g) + 1) * sizeof *room);
-    if (!step || !room)
+    if (!step)
         gpf__diag(why, GSL_ENOMEM, "%s", gpf_strerror(GSL_ENOMEM));
-    else if (build(g, xs, n, before, after, rate, room, step, why) == GSL_SUCCESS)
+    else if (build(g, xs, n, after, rate, step, why) == GSL_SUCCESS)
         c = gpf_check_alloc(g, loss, xs, step, n, N, seed, why);
     free(step);
-    free(room);
     return c;
 }
 

@@ -29,8 +29,8 @@ static void descend(step *s, double rate)
 static gpf_check *run(step *s, double rate)
 {
     gpf_diag why;
-    gpf_check *c = gpf_step_check_alloc(s->n.g, s->n.loss, s->xs, 4, s->before, s->after, rate,
-                                        NET_ROWS, 1, &why);
+    gpf_check *c =
+        gpf_step_check_alloc(s->n.g, s->n.loss, s->xs, 4, s->after, rate, NET_ROWS, 1, &why);
     if (!c)
         fail_msg("%s", why.text);
     assert_int_equal(gpf_check_run(c, s->n.at, NULL, NULL), GSL_SUCCESS);
@@ -120,10 +120,8 @@ static void test_stale(void **state)
 static void refuse(step *s, const gpf_node *xs, size_t n, double rate, int status, const char *text)
 {
     gpf_diag why = { .status = 0 };
-    assert_null(gpf_step_check_alloc(s->n.g, s->n.loss, xs, n, s->before, s->after, rate, NET_ROWS,
-                                     1, &why));
-    assert_null(gpf_step_check_alloc(s->n.g, s->n.loss, xs, n, s->before, s->after, rate, NET_ROWS,
-                                     1, NULL));
+    assert_null(gpf_step_check_alloc(s->n.g, s->n.loss, xs, n, s->after, rate, NET_ROWS, 1, &why));
+    assert_null(gpf_step_check_alloc(s->n.g, s->n.loss, xs, n, s->after, rate, NET_ROWS, 1, NULL));
     assert_int_equal(why.status, status);
     assert_string_equal(why.text, text);
 }
@@ -142,8 +140,7 @@ static void test_refusals(void **state)
     refuse(&s, &s.n.X, 1, 0.1, GPF_EDATA, "X is no param: a step changes params");
     const gpf_node none = GPF_NONE;
     gpf_diag why;
-    assert_null(
-        gpf_step_check_alloc(s.n.g, s.n.loss, &none, 1, s.before, s.after, 0.1, NET_ROWS, 1, &why));
+    assert_null(gpf_step_check_alloc(s.n.g, s.n.loss, &none, 1, s.after, 0.1, NET_ROWS, 1, &why));
     assert_int_not_equal(why.status, 0);
     gpf_graph_clear_status(s.n.g);
     net_free(&s.n);
