@@ -474,10 +474,12 @@ typedef struct gpf_unit {
 typedef struct gpf_layer {
     gpf_node z, a, weight, bias; /* bias: GPF_NONE if there is none; a = z without activation */
     size_t units, samples;
-    int sloped;           /* 1: a is elementwise in z, so that units can be off */
+    int hidden;           /* 1: later weights multiply what comes of a */
+    int sloped;           /* 1: a hidden a that is elementwise in z, so that units can be off */
     const gpf_unit *unit; /* units of them; borrowed */
     size_t dead, nearly, saturated, distinct; /* numbers of units */
-    size_t rank;                              /* of the weights, numerically */
+    size_t rank; /* of the weights, numerically; (size_t)-1 where both their sizes are above 256 or
+                    one is above 4096: not computed */
     double activation;                        /* root mean square of a */
     double gradient;                          /* norm of d loss/d z */
     double weight_gradient, weight_norm;      /* norms of d loss/d W and W */
