@@ -63,6 +63,7 @@
 
 #include <gradproof/check.h>
 #include <gsl/gsl_rng.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -424,6 +425,10 @@ GPF_API int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *
 GPF_API gpf_archive *gpf_archive_read(const char *path, gpf_diag *why);
 /* 1 if the file begins as one of the two formats do. */
 GPF_API int gpf_archive_is(const char *path);
+/* A file of your own written in the same way: at any moment there is the old one or the whole new one.
+ * write: 0, or not 0 with errno set. GPF_EFILE. */
+GPF_API int gpf_file_replace(const char *path, int (*write)(void *arg, FILE *to), void *arg,
+                             gpf_diag *why);
 
 /* The params of a graph to and from a file. Reading wants every param of the graph with its shape;
  * more is ignored (optimiser state in a checkpoint). */

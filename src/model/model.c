@@ -140,7 +140,7 @@ int gpf__reserve(gpf_model *m, gpf__place at, const char *what, size_t rows, siz
     const int status = gpf__charge(m, at, what, rows, cols);
     if (status)
         return status;
-    *v = gpf__arena_alloc(&m->arena, rows * cols * sizeof **v);
+    *v = gpf__arena_alloc(m->room, rows * cols * sizeof **v);
     return *v ? GSL_SUCCESS : gpf__report_nomem(&m->source);
 }
 
@@ -177,42 +177,49 @@ static int make_point(gpf_model *m)
     return GSL_SUCCESS;
 }
 
-static int make_notes(gpf_model *m)
+const char **gpf__notes(gpf_model *m, gpf__arena *arena, size_t N)
 {
     enum { SIZE = 200 };
-    m->note_text = gpf__arena_alloc(&m->arena, (m->n_notes + 1) * sizeof *m->note_text);
-    for (size_t i = 0; m->note_text && i < m->n_notes; i++) {
-        char *text = gpf__arena_alloc(&m->arena, SIZE), shape[64];
+    const char **all = gpf__arena_alloc(arena, (m->n_notes + 1) * sizeof *all);
+    for (size_t i = 0; all && i < m->n_notes; i++) {
+        char *text = gpf__arena_alloc(arena, SIZE), shape[64];
         if (!text)
-            return gpf__report_nomem(&m->source);
+            return NULL;
         const gpf__note *n = &m->note[i];
         gpf__format(text, SIZE, "%s: reduction=%s over %s", n->loss, n->reduction,
                     gpf_shape_text(n->shape, shape, sizeof shape));
         if (strchr(shape, 'N'))
-            gpf__append(text, SIZE, ", N = %zu", gpf_point_batch(m->point));
-        m->note_text[i] = text;
+            gpf__append(text, SIZE, ", N = %zu", N);
+        all[i] = text;
     }
-    return m->note_text ? GSL_SUCCESS : gpf__report_nomem(&m->source);
+    return all;
 }
 
 static void parse(gpf_model *m)
 {
-    gpf__arena tree = { NULL };
-    gpf__statement *statements;
+    gpf__statement *statements = NULL;
     if (m->options.split < 0 || m->options.split >= 1 || isnan(m->options.split))
         gpf__report(&m->source, (gpf__place){ 0, 0, 0 }, GPF_EDATA,
                     "split is the part of the rows to hold out, between 0 and 1, not %g",
                     m->options.split);
     else
         m->split = m->options.split;
-    if (!gpf__ast_parse(&m->source, &tree, &statements))
+    if (!gpf__ast_parse(&m->source, &m->tree, &statements))
         gpf__build(m, statements);
-    gpf__arena_free(&tree);
+    if (m->n_samples)
+        m->statements = statements; /* for gpf_model_read_data */
+    else
+        gpf__arena_free(&m->tree);
     if (m->options.rows && !m->held_out && !m->source.n_why)
         gpf__report(&m->source, (gpf__place){ 0, 0, 0 }, GPF_EDATA,
                     "%s rows are asked for, but the model has no split of sample tables",
                     m->options.rows == 1 ? "test" : "all");
-    if (!m->source.n_why && !make_point(m) && !make_notes(m))
+    if (m->source.n_why || make_point(m))
+        return;
+    m->note_text = gpf__notes(m, &m->arena, gpf_point_batch(m->point));
+    if (!m->note_text)
+        gpf__report_nomem(&m->source);
+    else
         gpf__find_task(m);
 }
 
@@ -237,6 +244,7 @@ gpf_model *gpf_model_parse(const char *text, size_t length, const char *name,
         return NULL;
     }
     m->g = g;
+    m->room = &m->arena;
     m->source = source;
     if (options)
         m->options = *options;
@@ -252,11 +260,14 @@ gpf_model *gpf_model_parse(const char *text, size_t length, const char *name,
     } else {
         gpf__report_nomem(&m->source);
     }
+    if (m->statements && !(m->text = gpf__arena_strndup(&m->tree, text, length)))
+        gpf__report_nomem(&m->source);
     *n_why = m->source.n_why;
     if (*n_why) {
         gpf_model_free(m);
         return NULL;
     }
+    m->length = length;
     m->source = (gpf__source){ .name = m->source.name }; /* text and why are the caller's */
     return m;
 }
@@ -297,6 +308,8 @@ void gpf_model_free(gpf_model *m)
     free(m->update);
     free(m->loss);
     gpf__arena_free(&m->arena);
+    gpf__arena_free(&m->tree);
+    gpf__arena_free(&m->other);
     free(m);
 }
 
