@@ -68,6 +68,24 @@ typedef struct gpf__note {
     gpf_shape shape;
 } gpf__note;
 
+/* A call of a loss function. */
+typedef struct gpf__loss {
+    gpf_node value;
+    gpf_task task;
+    bool either; /* prediction and target may have changed places */
+} gpf__loss;
+
+typedef struct gpf__update {
+    gpf_node param, next;
+    int line;
+} gpf__update;
+
+/* A setting that a train statement gives. */
+typedef struct gpf__given {
+    const gpf_setting *setting;
+    int line;
+} gpf__given;
+
 struct gpf_model {
     gpf__arena arena; /* whatever lives as long as the model */
     gpf__arena tree;  /* its text and statements, if there are samples that can be replaced */
@@ -85,9 +103,9 @@ struct gpf_model {
     gpf_model_options options;
     unsigned long seed;
     bool seed_used;
-    double split; /* fraction held out; 0: none */
-    gpf__place split_at;
-    size_t n_samples; /* rows of every table of samples, before the split; 0: none yet */
+    double split;        /* fraction held out; 0: none */
+    gpf__place split_at; /* of the statement */
+    size_t n_samples;    /* rows of every table of samples, before the split; 0: none yet */
     const char *samples_name;
     gpf_node samples_node;
     const unsigned char *held_out; /* of each sample; NULL: no split */
@@ -111,6 +129,18 @@ struct gpf_model {
     gpf__note *note;
     size_t n_notes, note_cap;
     const char **note_text;
+
+    gpf_train_options train;
+    gpf__given *given;
+    size_t n_given, given_cap;
+    gpf__update *update;
+    size_t n_updates, update_cap;
+    bool own_rate;      /* the text gives `rate` a meaning */
+    gpf_node rate;      /* else the leaf it stands for, once it is used */
+    double *rate_value; /* of that leaf */
+    gpf__loss *loss;
+    size_t n_losses, loss_cap;
+    gpf_task task;
 };
 
 /* All functions below that return int have reported what is wrong, except where `silent` is
@@ -153,6 +183,15 @@ void gpf__build(gpf_model *m, const gpf__statement *statements);
 /* Does a table of rows x cols fit a declared shape? Sizes of rank 2 must be equal; other ranks take
  * the same elements in row-major order. */
 bool gpf__fits(gpf_shape shape, size_t rows, size_t cols);
+/* The rows in use of a table of samples that is split; rows: as in gpf_model_options. */
+int gpf__choose_rows(gpf_model *m, gpf__place at, const gpf__values *v, int rows,
+                     const double **out);
+
+/* task.c */
+/* Remembers y = function(x[0], x[1]) if that is a loss. */
+int gpf__loss_call(gpf_model *m, const char *function, gpf_node value, const gpf_node *x);
+/* Once the point is there: fills m->task. */
+int gpf__find_task(gpf_model *m);
 
 /* reload.c: the rows of another file */
 /* Remembers what a call has learned, for gpf__recall to give it back when it is evaluated again. */
@@ -177,8 +216,6 @@ int gpf__data(gpf_model *m, const gpf__ast *a, const char *name, int samples, gp
 int gpf__stream(gpf_model *m, const char *name, gsl_rng **rng);
 int gpf__initialise(gpf_model *m, const gpf__ast *call, const char *name, gpf_shape shape,
                     double *values);
-/* The one that suits an activation (NULL: none). */
-const char *gpf__default_initialiser(const char *activation);
 
 /* table.c: the first cell of a text column that is not a number, and whether others are. */
 const char *gpf__table_first_text(const gpf_table *t, size_t j, int *line, int *col, bool *mixed);
