@@ -410,8 +410,3 @@ const char *gpf_model_category(const gpf_model *m, gpf_node data, size_t code)
     const gpf__words *words = s && s->node == data ? s->table.words : NULL;
     return words && code < words->n ? words->word[code] : NULL;
 }
-gpf_task gpf_model_task(const gpf_model *m)
-{
-    (void)m;
-    return (gpf_task){ GPF_NONE, GPF_NONE, GPF_DECIDE_NOTHING };
-}
