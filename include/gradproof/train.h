@@ -63,6 +63,7 @@
 
 #include <gradproof/check.h>
 #include <gsl/gsl_rng.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -425,6 +426,10 @@ GPF_API int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *
 GPF_API gpf_archive *gpf_archive_read(const char *path, gpf_diag *why);
 /* 1 if the file begins as one of the two formats do. */
 GPF_API int gpf_archive_is(const char *path);
+/* A file of your own written in the same way: at any moment there is the old one or the whole new one.
+ * write: 0, or not 0 with errno set. GPF_EFILE. */
+GPF_API int gpf_file_replace(const char *path, int (*write)(void *arg, FILE *to), void *arg,
+                             gpf_diag *why);
 
 /* The params of a graph to and from a file. Reading wants every param of the graph with its shape;
  * more is ignored (optimiser state in a checkpoint). */
@@ -495,7 +500,8 @@ GPF_API gpf_health *gpf_health_alloc(gpf_graph *g, gpf_node loss, size_t N, cons
                                      double rate, gpf_diag *why);
 GPF_API void gpf_health_free(gpf_health *h);
 GPF_API int gpf_health_run(gpf_health *h, const gpf_point *at);
-GPF_API double gpf_health_loss(const gpf_health *h);
+GPF_API double gpf_health_loss(const gpf_health *h); /* its value; NaN before a run */
+GPF_API gpf_node gpf_health_output(const gpf_health *h);
 GPF_API size_t gpf_health_n_layers(const gpf_health *h); /* from the input on */
 GPF_API const gpf_layer *gpf_health_layer(const gpf_health *h, size_t i);
 GPF_API size_t gpf_health_n_findings(const gpf_health *h); /* 0: healthy; worst first */

@@ -441,6 +441,11 @@ double gpf_health_loss(const gpf_health *h)
     return h->ran ? h->value : GSL_NAN;
 }
 
+gpf_node gpf_health_output(const gpf_health *h)
+{
+    return h->loss;
+}
+
 size_t gpf_health_n_layers(const gpf_health *h)
 {
     return h->found.n;
