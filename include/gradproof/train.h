@@ -445,8 +445,10 @@ GPF_API int gpf_params_read(const gpf_graph *g, gsl_vector *theta, const char *p
  */
 typedef enum gpf_finding_kind {
     GPF_DEAD_UNIT,       /* a'(z) = 0 for every sample */
-    GPF_NEARLY_DEAD,     /* for all but a few */
-    GPF_SATURATED,       /* |a'(z)| small, but not 0, for nearly every sample */
+    GPF_NEARLY_DEAD,     /* a(z) = a'(z) = 0 for 95 % of them or more. A finding only where nearly
+                            all units of a layer are: a unit that is seldom on is what relu is for */
+    GPF_SATURATED,       /* |a'(z)| < 0.01 for 95 % of them or more: a finding for a quarter of a
+                            layer, in a net whose prediction does not follow the target */
     GPF_IDENTICAL_UNITS, /* units that compute the same, come from equal weights and lead to equal
                             ones, or all units of a layer of rank 1: they stay so for ever */
     GPF_NO_GRADIENT,     /* a param, or some of its columns, with a gradient of exactly 0: why */
@@ -473,6 +475,7 @@ typedef struct gpf_finding {
 
 typedef struct gpf_unit {
     double off;             /* part of the samples with slope 0 */
+    double silent;          /* part of them with slope 0 where a is 0 too: relu, not tanh far out */
     double saturated;       /* part of the samples with a slope that is small or 0 */
     double mean, deviation; /* of a over the samples */
     int twin;               /* the first unit that computes the same, or itself */
