@@ -801,7 +801,7 @@ static void judge_step(gpf_health *h, bool good)
         gpf__format(w.text, sizeof w.text, "a step at rate %g changes %s by %.2g times its length",
                     h->rate, name(h, h->layer[worst].weight, label), largest);
         add(h, GPF_LARGE_STEP, (int)worst, h->layer[worst].weight, 0, &w);
-    } else if (largest < step_tiny && !isnan(correlation(h)) && !good &&
+    } else if (largest > 0 && largest < step_tiny && !isnan(correlation(h)) && !good &&
                use_of(h, last) > related) {
         gpf__format(w.text, sizeof w.text,
                     "a step at rate %g changes no weights by more than %.2g of their length, while "
