@@ -59,14 +59,6 @@ static int show_progress(void *arg, size_t done, size_t total)
     return interrupted;
 }
 
-static int use_color(const cmd *o)
-{
-    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-    if (o->color != CMD_AUTO)
-        return o->color == CMD_ALWAYS;
-    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") && !(no && *no);
-}
-
 /* Everything a check needs and leaves behind, freed in one place. */
 typedef struct job {
     gpf_model *model;
@@ -126,6 +118,9 @@ static int prepare(const cmd *o, job *j)
     for (size_t i = 0; i < n; i++)
         j->xs[i] = j->targets[i].node;
     gpf_diag why = { 0 };
+    status = gpf_model_bound(j->model, &y, 1, &why);
+    if (status)
+        return cmd_fail_status(o, status, &why);
     j->check =
         gpf_check_alloc(gpf_model_graph(j->model), y, j->xs, NULL, n,
                         gpf_point_batch(gpf_model_point(j->model)), gpf_model_seed(j->model), &why);
@@ -233,7 +228,7 @@ static int check_model(const cmd *o, job *j)
     gpf_report_options report = gpf_report_defaults();
     report.all = o->all;
     report.quiet = o->quiet;
-    report.color = use_color(o);
+    report.color = cmd_use_color(o);
     report.model = strcmp(o->args[0], "-") ? o->args[0] : "standard input";
     report.output = j->output;
     report.notes = j->notes;

@@ -63,6 +63,7 @@
 
 #include <gradproof/check.h>
 #include <gsl/gsl_rng.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -451,6 +452,10 @@ GPF_API int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *
 GPF_API gpf_archive *gpf_archive_read(const char *path, gpf_diag *why);
 /* 1 if the file begins as one of the two formats do. */
 GPF_API int gpf_archive_is(const char *path);
+/* A file of your own written in the same way: at any moment there is the old one or the whole new one.
+ * write: 0, or not 0 with errno set. GPF_EFILE. */
+GPF_API int gpf_file_replace(const char *path, int (*write)(void *arg, FILE *to), void *arg,
+                             gpf_diag *why);
 
 /* The params of a graph to and from a file. Reading wants every param of the graph with its shape;
  * more is ignored (optimiser state in a checkpoint). */
@@ -466,8 +471,10 @@ GPF_API int gpf_params_read(const gpf_graph *g, gsl_vector *theta, const char *p
  */
 typedef enum gpf_finding_kind {
     GPF_DEAD_UNIT,       /* a'(z) = 0 for every sample */
-    GPF_NEARLY_DEAD,     /* for all but a few */
-    GPF_SATURATED,       /* |a'(z)| small, but not 0, for nearly every sample */
+    GPF_NEARLY_DEAD,     /* a(z) = a'(z) = 0 for 95 % of them or more. A finding only where nearly
+                            all units of a layer are: a unit that is seldom on is what relu is for */
+    GPF_SATURATED,       /* |a'(z)| < 0.01 for 95 % of them or more: a finding for a quarter of a
+                            layer, in a net whose prediction does not follow the target */
     GPF_IDENTICAL_UNITS, /* units that compute the same, come from equal weights and lead to equal
                             ones, or all units of a layer of rank 1: they stay so for ever */
     GPF_NO_GRADIENT,     /* a param, or some of its columns, with a gradient of exactly 0: why */
@@ -488,11 +495,13 @@ typedef struct gpf_finding {
     int layer;      /* -1: none in particular */
     gpf_node node;  /* what it is about: the activation, the param, the prediction */
     size_t n_units; /* how many units or columns; 0: the whole */
-    char text[256]; /* one line: "units 1 and 3 of h1 are off for all 200 samples" */
+    const char *help; /* what usually helps against this one. Static storage */
+    char text[256];   /* one line: "units 1 and 3 of h1 are off for all 200 samples" */
 } gpf_finding;
 
 typedef struct gpf_unit {
     double off;             /* part of the samples with slope 0 */
+    double silent;          /* part of them with slope 0 where a is 0 too: relu, not tanh far out */
     double saturated;       /* part of the samples with a slope that is small or 0 */
     double mean, deviation; /* of a over the samples */
     int twin;               /* the first unit that computes the same, or itself */
@@ -501,10 +510,12 @@ typedef struct gpf_unit {
 typedef struct gpf_layer {
     gpf_node z, a, weight, bias; /* bias: GPF_NONE if there is none; a = z without activation */
     size_t units, samples;
-    int sloped;           /* 1: a is elementwise in z, so that units can be off */
+    int hidden;           /* 1: later weights multiply what comes of a */
+    int sloped;           /* 1: a hidden a that is elementwise in z, so that units can be off */
     const gpf_unit *unit; /* units of them; borrowed */
     size_t dead, nearly, saturated, distinct; /* numbers of units */
-    size_t rank;                              /* of the weights, numerically */
+    size_t rank; /* of the weights, numerically; (size_t)-1 where both their sizes are above 256 or
+                    one is above 4096: not computed */
     double activation;                        /* root mean square of a */
     double gradient;                          /* norm of d loss/d z */
     double weight_gradient, weight_norm;      /* norms of d loss/d W and W */
@@ -519,7 +530,8 @@ GPF_API gpf_health *gpf_health_alloc(gpf_graph *g, gpf_node loss, size_t N, cons
                                      double rate, gpf_diag *why);
 GPF_API void gpf_health_free(gpf_health *h);
 GPF_API int gpf_health_run(gpf_health *h, const gpf_point *at);
-GPF_API double gpf_health_loss(const gpf_health *h);
+GPF_API double gpf_health_loss(const gpf_health *h); /* its value; NaN before a run */
+GPF_API gpf_node gpf_health_output(const gpf_health *h);
 GPF_API size_t gpf_health_n_layers(const gpf_health *h); /* from the input on */
 GPF_API const gpf_layer *gpf_health_layer(const gpf_health *h, size_t i);
 GPF_API size_t gpf_health_n_findings(const gpf_health *h); /* 0: healthy; worst first */
