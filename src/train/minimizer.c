@@ -223,8 +223,8 @@ int gpf__minimizer_make(const gpf_minimizer_kind *kind, const gpf__objective *f,
     if (!m)
         return GSL_ENOMEM;
     m->objective = *f;
-    m->rate = isnan(rate) ? 0.01 : rate;
-    m->tolerance = isnan(tolerance) ? 0.1 : tolerance;
+    m->rate = rate > 0 ? rate : 0.01;
+    m->tolerance = tolerance > 0 ? tolerance : 0.1;
     m->at = gsl_vector_calloc(f->n);
     m->gradient = gsl_vector_calloc(f->n);
     m->seen.theta = gsl_vector_calloc(f->n);
