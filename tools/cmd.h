@@ -21,11 +21,13 @@ typedef struct cmd_setting {
 /* One call of the command. The options are rows of the table in gradproof.c. */
 typedef struct cmd {
     const struct cmd_verb *verb;
-    int help, json, quiet, all, fast, grad, dot; /* flags */
-    int rows, color, claims;                     /* choices */
+    int help, json, quiet, all, fast, grad, dot, values; /* flags */
+    int rows, color, claims;                             /* choices */
     size_t seed, sample, threads, max_failures;
     const char *at, *of, *data, *out;
-    double split;     /* 0: as the model says */
+    double split; /* 0: as the model says */
+    double rate;  /* where rate_given */
+    int rate_given;
     const char **wrt; /* n_wrt patterns */
     size_t n_wrt;
     size_t save_every, print_every;
@@ -49,6 +51,7 @@ int cmd_check(const cmd *o);
 int cmd_eval(const cmd *o);
 int cmd_grad(const cmd *o);
 int cmd_graph(const cmd *o);
+int cmd_health(const cmd *o);
 int cmd_ops(const cmd *o);
 int cmd_predict(const cmd *o);
 int cmd_train(const cmd *o);
@@ -68,6 +71,9 @@ int cmd_failf(const cmd *o, int status, const char *format, ...)
 int cmd_usage(const cmd *o, const char *text, const char *arg);
 /* The same for a status that came back, with what GSL's error handler was told. */
 int cmd_fail_status(const cmd *o, int status, const gpf_diag *why);
+
+/* 1: verdicts in colours, as --color or the terminal says. */
+int cmd_use_color(const cmd *o);
 
 /* The model of the first argument with --seed, --rows, --split, --load and --data; NULL after saying
  * why. */
@@ -93,7 +99,6 @@ int cmd_targets(const cmd *o, gpf_model *m, cmd_named **found, size_t *n_found);
 void cmd_watch_interrupt(void);
 int cmd_interrupted(void);
 double cmd_now(void); /* seconds, from anywhere */
-int cmd_use_color(const cmd *o);
 /* Threads of the CBLAS, where it lets them be set. */
 void cmd_blas_threads(int n);
 

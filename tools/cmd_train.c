@@ -806,7 +806,7 @@ static void put_summary(seeds *s, const char *loss)
 {
     size_t all_right = 0, decided = 0;
     for (size_t i = 0; i < s->n; i++) {
-        decided += !isnan(s->accuracy[i]);
+        decided += isnan(s->accuracy[i]) ? 0 : 1;
         if (s->accuracy[i] == 1)
             all_right++;
     }

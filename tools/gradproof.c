@@ -4,6 +4,7 @@
 #include "cmd.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <float.h>
 #include <getopt.h>
 #include <gsl/gsl_version.h>
 #include <limits.h>
@@ -14,7 +15,7 @@
 #endif
 
 /* Which verbs take an option. */
-enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16, PREDICT = 32, TRAIN = 64 };
+enum { CHECK = 1, TRAIN = 2, EVAL = 4, GRAD = 8, GRAPH = 16, OPS = 32, PREDICT = 64, HEALTH = 128 };
 
 static const char check_exits[] =
     "Exit status:\n"
@@ -23,6 +24,8 @@ static const char check_exits[] =
     "  1  something is wrong: an element, or a refuted claim\n"
     "  2  trouble: usage, input, memory, output that cannot be written\n"
     "  3  nothing is wrong, but a tensor or a claim was not really tested\n";
+
+static const char health_exits[] = "Exit status: 0 healthy, 1 findings, 2 trouble.\n";
 
 static const char train_exits[] =
     "Exit status:\n"
@@ -42,6 +45,16 @@ static const cmd_verb verbs[] = {
       "prints how it goes.",
       "gradproof train --save iris.npz --log iris.tsv examples/iris.gpf", 1, 1, cmd_train, TRAIN,
       train_exits },
+    { "health", "MODEL", "can this net learn?",
+      "Looks for units that are dead, saturated or identical, for params without a gradient, for\n"
+      "gradients and values that vanish or explode, and says why and what usually helps.",
+      "gradproof health --load trained.npz examples/iris.gpf", 1, 1, cmd_health, HEALTH,
+      health_exits },
+    { "predict", "MODEL", "what the model says of other samples, as CSV",
+      "Prints the prediction, one row per sample, and the class where the loss shows how one is\n"
+      "decided: a header, then numbers that read back exactly.",
+      "gradproof predict --load trained.npz --data new.csv examples/iris.gpf", 1, 1, cmd_predict,
+      PREDICT, NULL },
     { "eval", "MODEL [NAME]...", "values of nodes",
       "Prints the nodes whose names match the NAMEs (patterns are allowed), or the output, as\n"
       "lines NAME = [..; ..] that --at reads back exactly where they are params.",
@@ -57,11 +70,6 @@ static const cmd_verb verbs[] = {
       "Prints every op with its parameters, formula and derivative at a tie, then the functions\n"
       "that are composed of ops.",
       "gradproof ops --json", 0, 0, cmd_ops, OPS, NULL },
-    { "predict", "MODEL", "what the model says of other samples, as CSV",
-      "Prints the prediction, one row per sample, and the class where the loss shows how one is\n"
-      "decided: a header, then numbers that read back exactly.",
-      "gradproof predict --load trained.npz --data new.csv examples/iris.gpf", 1, 1, cmd_predict,
-      PREDICT, NULL },
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
@@ -139,6 +147,18 @@ static const char *set_seeds(void *field, const char *arg)
     return NULL;
 }
 
+/* The field is the whole cmd: whether it was given counts too. */
+static const char *set_rate(void *field, const char *arg)
+{
+    cmd *o = field;
+    char *end;
+    o->rate = strtod(arg, &end);
+    o->rate_given = 1;
+    if (!*arg || *end || strpbrk(arg, "xX \t\n\v\f\r") || !(o->rate > 0 && o->rate <= DBL_MAX))
+        return "a number above 0";
+    return NULL;
+}
+
 static const char *set_choice(void *field, const char *arg, const char *choices)
 {
     size_t n = strlen(arg);
@@ -190,26 +210,32 @@ static const option_row options[] = {
       "repeated; default: all" },
     { "of", "NODE", TRAIN, set_text, offsetof(cmd, of),
       "what is minimised; default: loss, or the last one-element\nassignment" },
-    { "of", "NODE", CHECK | GRAD | GRAPH, set_text, offsetof(cmd, of),
+    { "of", "NODE", CHECK | GRAD | GRAPH | HEALTH, set_text, offsetof(cmd, of),
       "the output; default: loss, or the last one-element assignment" },
     { "of", "NODE", PREDICT, set_text, offsetof(cmd, of),
       "what is predicted; default: what the loss compares with data" },
-    { "load", "FILE", TRAIN | CHECK | EVAL | GRAD | PREDICT, set_text, offsetof(cmd, at),
+    { "load", "FILE", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_text,
+      offsetof(cmd, at),
       "params from a file: .safetensors, .npz, or lines NAME = [..]\n"
       "as eval prints them" },
-    { "at", "init|FILE", CHECK | EVAL | GRAD, set_text, offsetof(cmd, at),
+    { "at", "init|FILE", CHECK | EVAL | GRAD | GRAPH | HEALTH, set_text, offsetof(cmd, at),
       "the same; init: as the model initialises them (default)" },
-    { "data", "FILE.csv", TRAIN | CHECK | EVAL | GRAD | PREDICT, set_text, offsetof(cmd, data),
+    { "data", "FILE.csv", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_text,
+      offsetof(cmd, data),
       "samples from this file in place of the model's: by the same\n"
       "column names, or NAME, NAME.0, NAME.1, .. for other tables" },
-    { "split", "F", TRAIN | CHECK | EVAL | GRAD | PREDICT, set_part, offsetof(cmd, split),
-      "hold out this part of the samples, over the model's own split" },
+    { "split", "F", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_part,
+      offsetof(cmd, split), "hold out this part of the samples, over the model's own split" },
     { "out", "FILE", PREDICT, set_text, offsetof(cmd, out), "write there, not on standard output" },
-    { "seed", "S", TRAIN | CHECK | EVAL | GRAD | PREDICT, set_seed, offsetof(cmd, seed),
+    { "seed", "S", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_seed,
+      offsetof(cmd, seed),
       "of initialisers, generators, splits, samples and random points;\n"
       "default: the model's own" },
-    { "rows", ROWS_CHOICES, TRAIN | CHECK | EVAL | GRAD | PREDICT, set_rows, offsetof(cmd, rows),
-      "which rows of a split table; default: train" },
+    { "rows", ROWS_CHOICES, TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_rows,
+      offsetof(cmd, rows), "which rows of a split table; default: train" },
+    { "rate", "R", HEALTH, set_rate, 0,
+      "judge the length of a step of plain descent at this learning rate;\n"
+      "default: the model's, if its optimizer is sgd" },
     { "seeds", "A..B", TRAIN, set_seeds, offsetof(cmd, seeds),
       "train once from every seed, a line each" },
     { "save", "FILE", TRAIN, set_text, offsetof(cmd, save),
@@ -237,14 +263,17 @@ static const option_row options[] = {
       "test the claims of the model too (default), not, or only them" },
     { "all", NULL, CHECK, set_flag, offsetof(cmd, all),
       "show every element in order, not only what needs a look" },
-    { "quiet", NULL, TRAIN | CHECK, set_flag, offsetof(cmd, quiet), "print the closing line only" },
-    { "color", COLOR_CHOICES, TRAIN | CHECK, set_color, offsetof(cmd, color),
+    { "quiet", NULL, TRAIN | CHECK | HEALTH, set_flag, offsetof(cmd, quiet),
+      "print the closing line only" },
+    { "color", COLOR_CHOICES, TRAIN | CHECK | HEALTH, set_color, offsetof(cmd, color),
       "colour the verdicts; auto (default): on a terminal" },
     { "grad", NULL, GRAPH, set_flag, offsetof(cmd, grad), "with the gradient of the output" },
+    { "values", NULL, GRAPH, set_flag, offsetof(cmd, values),
+      "with the value of every node; with --grad also d output/d node" },
     { "dot", NULL, GRAPH, set_flag, offsetof(cmd, dot), "as a Graphviz digraph" },
-    { "json", NULL, TRAIN | CHECK | EVAL | GRAD | OPS, set_flag, offsetof(cmd, json),
+    { "json", NULL, TRAIN | CHECK | EVAL | GRAD | OPS | HEALTH, set_flag, offsetof(cmd, json),
       "one JSON object on standard output, errors included" },
-    { "help", NULL, TRAIN | CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT, set_flag,
+    { "help", NULL, TRAIN | CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH, set_flag,
       offsetof(cmd, help), "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
@@ -459,7 +488,7 @@ static int run_verb(cmd *o, int argc, char **argv)
         } else if (c == 0 && row >= N_OPTIONS) {
             const char *wrong = add_setting(o, gpf_setting_at((size_t)(row - N_OPTIONS)), optarg);
             if (wrong && !*complaint)
-                snprintf(complaint, sizeof complaint, "--%s", wrong);
+                snprintf(complaint, sizeof complaint, "--%.250s", wrong);
         } else if (c == 0) {
             const option_row *r = &options[row];
             const char *expected = r->set((char *)o + r->field, optarg);

@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* ^C, the clock and colours: what the verbs that take their time share. */
+/* ^C and the clock, for the verbs that take their time. */
 #define _POSIX_C_SOURCE 200809L /* sigaction, clock_gettime */
 #include "cmd.h"
 #include <signal.h>
-#include <stdlib.h>
-#include <string.h>
 #include <time.h>
-#include <unistd.h>
 
 static volatile sig_atomic_t interrupted;
 
@@ -36,12 +33,4 @@ double cmd_now(void)
     struct timespec t;
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
-
-int cmd_use_color(const cmd *o)
-{
-    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-    if (o->color != CMD_AUTO)
-        return o->color == CMD_ALWAYS;
-    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") && !(no && *no);
 }
