@@ -223,7 +223,7 @@ static gpf_node dense(gpf_model *m, const gpf__ast *a, const char *name)
         return GPF_POISON;
     }
     const char *act = l.activation ? l.activation->text : NULL;
-    gpf__ast init = { .kind = GPF__CALL, .at = a->at, .text = gpf__default_initialiser(act) };
+    gpf__ast init = { .kind = GPF__CALL, .at = a->at, .text = gpf_initializer_for(act) };
     if (l.init) {
         init = *l.init;
         init.key = NULL;

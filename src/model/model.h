@@ -123,8 +123,6 @@ int gpf__data(gpf_model *m, const gpf__ast *a, const char *name, int samples, gp
 int gpf__stream(gpf_model *m, const char *name, gsl_rng **rng);
 int gpf__initialise(gpf_model *m, const gpf__ast *call, const char *name, gpf_shape shape,
                     double *values);
-/* The one that suits an activation (NULL: none). */
-const char *gpf__default_initialiser(const char *activation);
 
 /* table.c: the first cell of a text column that is not a number, and whether others are. */
 const char *gpf__table_first_text(const gpf_table *t, size_t j, int *line, int *col, bool *mixed);
