@@ -345,7 +345,9 @@ GPF_API gpf_train_with gpf_train_plain(void);
  * this call lasts, but held_out and progress_arg as long as the loop. NULL on failure with the reason
  * in *why (may be NULL): GPF_ENOTHING (no params), GPF_ENAME (settings the optimiser does not have,
  * unknown names), GSL_EDOM, GPF_EDATA, GPF_ELIMIT, GSL_ENOMEM, the graph's error. One thread at a
- * time; bit-identical for any number of threads of the machine. */
+ * time. The same seed gives the same bits on one machine, as long as its CBLAS does: OpenBLAS adds up
+ * large products (above 128^3, no side below 33) in another order with another number of threads, so
+ * give it one (openblas_set_num_threads(1), as the command does) or always as many. */
 typedef struct gpf_train gpf_train;
 GPF_API gpf_train *gpf_train_alloc(gpf_graph *g, gpf_node loss, gpf_point *at,
                                    const gpf_train_options *how, const gpf_train_with *with,
@@ -492,9 +494,9 @@ GPF_API const char *gpf_finding_help(gpf_finding_kind k);
 
 typedef struct gpf_finding {
     gpf_finding_kind kind;
-    int layer;      /* -1: none in particular */
-    gpf_node node;  /* what it is about: the activation, the param, the prediction */
-    size_t n_units; /* how many units or columns; 0: the whole */
+    int layer;        /* -1: none in particular */
+    gpf_node node;    /* what it is about: the activation, the param, the prediction */
+    size_t n_units;   /* how many units or columns; 0: the whole */
     const char *help; /* what usually helps against this one. Static storage */
     char text[256];   /* one line: "units 1 and 3 of h1 are off for all 200 samples" */
 } gpf_finding;
@@ -516,10 +518,10 @@ typedef struct gpf_layer {
     size_t dead, nearly, saturated, distinct; /* numbers of units */
     size_t rank; /* of the weights, numerically; (size_t)-1 where both their sizes are above 256 or
                     one is above 4096: not computed */
-    double activation;                        /* root mean square of a */
-    double gradient;                          /* norm of d loss/d z */
-    double weight_gradient, weight_norm;      /* norms of d loss/d W and W */
-    double ratio;                             /* of a step: rate * weight_gradient / weight_norm */
+    double activation;                   /* root mean square of a */
+    double gradient;                     /* norm of d loss/d z */
+    double weight_gradient, weight_norm; /* norms of d loss/d W and W */
+    double ratio;                        /* of a step: rate * weight_gradient / weight_norm */
 } gpf_layer;
 
 typedef struct gpf_health gpf_health;
