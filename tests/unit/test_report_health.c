@@ -76,9 +76,9 @@ static void healthy(void **state)
                 "\n"
                 "  layer  units  dead  nearly  saturated  distinct  rank  rms a  |dL/dz|  |dL/dW|  "
                 "step/|W|\n"
-                "  h1         3     0       0          0         3     1    1.2      1.9      2.6  "
+                "  h1         3     0       0          0         3     1    1.1        5      9.3  "
                 "       -\n"
-                "  p          1     -       -          -         1     1    2.1      1.2      2.9  "
+                "  p          1     -       -          -         1     1    3.4      2.5      6.4  "
                 "       -\n"
                 "\n"
                 "healthy: nothing found in 2 layers\n");
