@@ -74,7 +74,7 @@ static const double unrelated = 1e-4, related = 0.05;
 /* Correlation of prediction and target from which a net does what it is for. */
 static const double fits = 0.5;
 /* Length of a step as part of the length of all weights; of those of one layer. */
-static const double step_large = 1, step_tiny = 1e-6;
+static const double step_large = 1, step_tiny = 1e-8;
 
 /* Why a param gets no gradient: a row of causes[] below, or a dead layer or input, see dead_cause. */
 enum { NOTHING = -1, UNUSED, STEP, ZERO, FLAT, CANCEL, OTHER, N_CAUSES };
