@@ -512,9 +512,9 @@ GPF_API const char *gpf_finding_help(gpf_finding_kind k);
 
 typedef struct gpf_finding {
     gpf_finding_kind kind;
-    int layer;      /* -1: none in particular */
-    gpf_node node;  /* what it is about: the activation, the param, the prediction */
-    size_t n_units; /* how many units or columns; 0: the whole */
+    int layer;        /* -1: none in particular */
+    gpf_node node;    /* what it is about: the activation, the param, the prediction */
+    size_t n_units;   /* how many units or columns; 0: the whole */
     const char *help; /* what usually helps against this one. Static storage */
     char text[256];   /* one line: "units 1 and 3 of h1 are off for all 200 samples" */
 } gpf_finding;
@@ -537,10 +537,10 @@ typedef struct gpf_layer {
     size_t dead, nearly, saturated, distinct; /* numbers of units */
     size_t rank; /* of the weights, numerically; (size_t)-1 where both their sizes are above 256 or
                     one is above 4096: not computed */
-    double activation;                        /* root mean square of a */
-    double gradient;                          /* norm of d loss/d z */
-    double weight_gradient, weight_norm;      /* norms of d loss/d W and W */
-    double ratio;                             /* of a step: rate * weight_gradient / weight_norm */
+    double activation;                   /* root mean square of a */
+    double gradient;                     /* norm of d loss/d z */
+    double weight_gradient, weight_norm; /* norms of d loss/d W and W */
+    double ratio;                        /* of a step: rate * weight_gradient / weight_norm */
 } gpf_layer;
 
 typedef struct gpf_health gpf_health;
