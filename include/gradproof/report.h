@@ -42,7 +42,8 @@ GPF_API int gpf_report_text(FILE *out, const gpf_check *c, const gpf_report_opti
  * second field <name>_text: "nan", "inf" or "-inf". */
 GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how);
 
-/* The health of a net; JSON schema "gradproof-health/1". max_units: of a layer to list, 0: 20. */
+/* The health of a net after a run; JSON schema "gradproof-health/1", every unit in it. Of how: model,
+ * output, notes, quiet, color, model_seed; max_rows of findings are shown, unless all is set. */
 GPF_API int gpf_report_health_text(FILE *out, const gpf_health *h, const gpf_report_options *how);
 GPF_API int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_report_options *how);
 

@@ -469,7 +469,27 @@ GPF_API int gpf_params_read(const gpf_graph *g, gsl_vector *theta, const char *p
  *
  * A layer is what the graph shows to be one: an affine node z = x @ W + b (or W @ x + b: units may be
  * rows) with a param W, and the value a(z) that later layers multiply with their weights. Nothing is
- * known of activations but their slopes a'(z), which the graph derives.
+ * known of activations but their slopes a'(z), which the graph derives. Slopes are not judged where
+ * a mixes elements of z (softmax, normalisation).
+ *
+ * @example health
+ *     gpf_graph *g = gpf_graph_alloc();
+ *     gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 1));
+ *     gpf_node h = gpf_dense(g, "h", X, 2, gpf_relu), y = gpf_dense(g, "y", h, 1, NULL);
+ *     gpf_node loss = gpf_sum(g, gpf_square(g, y), GPF_ALL_AXES);
+ *     double x[] = { 1, 2, 3 }, theta[] = { 1, -1, 0, 0, 1, 1, 0 }; // h.W, h.b, y.W, y.b
+ *     gpf_point *at = gpf_point_alloc(g, 3);
+ *     gpf_point_bind(at, X, x);
+ *     memcpy(gpf_point_params(at)->data, theta, sizeof theta);
+ *     gpf_health *net = gpf_health_alloc(g, loss, 3, NULL, GSL_NAN, NULL);
+ *     gpf_health_run(net, at);
+ *     assert(gpf_health_layer(net, 0)->dead == 1 && gpf_health_layer(net, 0)->unit[1].off == 1);
+ *     assert(gpf_health_n_findings(net) == 1);
+ *     assert(gpf_health_finding(net, 0)->kind == GPF_DEAD_UNIT);
+ *     gpf_health_free(net);
+ *     gpf_point_free(at);
+ *     gpf_graph_free(g);
+ * @end
  */
 typedef enum gpf_finding_kind {
     GPF_DEAD_UNIT,       /* a'(z) = 0 for every sample */
@@ -511,6 +531,7 @@ typedef struct gpf_unit {
 
 typedef struct gpf_layer {
     gpf_node z, a, weight, bias; /* bias: GPF_NONE if there is none; a = z without activation */
+    char name[64]; /* for people: a's, or "relu(z1)", or "layer W1" where neither a nor z has one */
     size_t units, samples;
     int hidden;           /* 1: later weights multiply what comes of a */
     int sloped;           /* 1: a hidden a that is elementwise in z, so that units can be off */

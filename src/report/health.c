@@ -24,7 +24,7 @@ static void put_measure(char *cell, double x)
 static void fill(const gpf_health *h, size_t i, layer_line *l)
 {
     const gpf_layer *y = gpf_health_layer(h, i);
-    gpf_node_label(gpf_health_graph(h), y->a, l->cell[LAYER], sizeof l->cell[LAYER]);
+    gpf__format(l->cell[LAYER], sizeof l->cell[LAYER], "%s", y->name);
     put_count(l->cell[UNITS], y->units, true);
     put_count(l->cell[DEAD], y->dead, y->sloped);
     put_count(l->cell[NEARLY], y->nearly, y->sloped);
@@ -82,21 +82,21 @@ static int color_of(gpf_finding_kind k)
     return k == GPF_NEARLY_DEAD || k == GPF_SATURATED || k == GPF_TINY_STEP ? YELLOW : RED;
 }
 
-/* Wrapped to 100 columns. */
-static void put_help(FILE *out, const char *text, int indent)
+/* Words of a text from column `at` on, wrapped to 100 columns and indented. */
+static void put_words(FILE *out, const char *text, int at, int indent)
 {
     enum { WIDTH = 100 };
-    int at = indent + (int)strlen("what helps:");
-    say(out, "%*s%s", indent, "", "what helps:");
     while (*text) {
-        const int word = (int)strcspn(text, " ");
-        if (at + 1 + word > WIDTH) {
+        char word[128];
+        const int n = (int)strcspn(text, " ");
+        if (at + 1 + n > WIDTH) {
             say(out, "\n%*s", indent - 1, "");
             at = indent - 1;
         }
-        at += 1 + word;
-        say(out, " %.*s", word, text);
-        text += word + (text[word] == ' ');
+        gpf__format(word, sizeof word, " %.*s", n, text);
+        put_clean(out, word);
+        at += 1 + n;
+        text += n + (text[n] == ' ');
     }
     fputc('\n', out);
 }
@@ -114,13 +114,14 @@ static void put_findings(FILE *out, const gpf_health *h, const gpf_report_option
         bool told = false;
         fputs(i ? "  " : "\n  ", out);
         put_word(out, how, gpf_finding_name(f->kind), color_of(f->kind), width);
-        fputs("  ", out);
-        put_clean(out, f->text);
-        fputc('\n', out);
+        fputc(' ', out);
+        put_words(out, f->text, width + 3, width + 6);
         for (size_t k = 0; k < i; k++)
             told |= gpf_health_finding(h, k)->help == f->help;
-        if (!told)
-            put_help(out, f->help, width + 4);
+        if (told)
+            continue;
+        say(out, "%*swhat helps:", width + 4, "");
+        put_words(out, f->help, width + 4 + (int)strlen("what helps:"), width + 6);
     }
     if (!how->all && n > limit)
         say(out, "  ... and %zu more\n", n - limit);
@@ -189,7 +190,8 @@ static json_t *layer_json(const gpf_health *h, size_t i)
     const gpf_layer *y = gpf_health_layer(h, i);
     const gpf_graph *g = gpf_health_graph(h);
     json_t *o = json_object(), *units = json_array();
-    int bad = set(o, "name", label_json(g, y->a));
+    int bad = set(o, "name", gpf__json_text(y->name));
+    bad += set(o, "a", label_json(g, y->a));
     bad += set(o, "z", label_json(g, y->z));
     bad += set(o, "weight", label_json(g, y->weight));
     bad += set(o, "bias", y->bias == GPF_NONE ? json_null() : label_json(g, y->bias));

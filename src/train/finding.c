@@ -65,15 +65,16 @@ const char *gpf_finding_help(gpf_finding_kind k)
  * so a growth of the root mean square by a factor f has a probability below 1/f^2 (Markov); a sigmoid
  * shrinks gradients to 1/4 and less per layer, which 5 layers still survive. */
 static const double grows = 1e3, shrinks = 1e-5;
-/* A prediction spreads less than this part of the target: it is the same for every sample. */
-static const double no_spread = 1e-3;
+/* Variance of a prediction as part of the target's: it says nothing of the samples; it is the same for
+ * all but for roundings. */
+static const double no_spread = 1e-6, same_spread = 1e-20;
 /* Cosine between residuals and what a layer sees: below, its weights cannot use them; above, they
  * clearly can. Of noise alone it is about 1/sqrt(samples). */
 static const double unrelated = 1e-4, related = 0.05;
 /* Correlation of prediction and target from which a net does what it is for. */
 static const double fits = 0.5;
 /* Length of a step as part of the length of all weights; of those of one layer. */
-static const double step_large = 1, step_tiny = 1e-6;
+static const double step_large = 1, step_tiny = 1e-8;
 
 /* Why a param gets no gradient: a row of causes[] below, or a dead layer or input, see dead_cause. */
 enum { NOTHING = -1, UNUSED, STEP, ZERO, FLAT, CANCEL, OTHER, N_CAUSES };
@@ -333,6 +334,19 @@ static void put_weight(const void *arg, size_t p, char buf[64])
     name(h, h->found.product[p].weight, buf);
 }
 
+/* Variance of the prediction as part of that of the target; NaN where it is not known. */
+static double spread_of(const gpf_health *h)
+{
+    const double *p = gpf__measure(h, h->spread[0]), *t = gpf__measure(h, h->spread[1]);
+    const size_t n = p ? gpf_plan_output_size(h->plan, h->spread[0]) : 0;
+    double spread = 0, wanted = 0;
+    for (size_t i = 0; i < n; i++) {
+        spread += p[i];
+        wanted += t[i];
+    }
+    return wanted > 0 ? spread / wanted : GSL_NAN;
+}
+
 /* ", so W1 and b1 have no gradient", and what that makes of the prediction. */
 static void put_consequence(words *w, const gpf_health *h, int cause)
 {
@@ -342,8 +356,7 @@ static void put_consequence(words *w, const gpf_health *h, int cause)
         put_params(w, h, cause);
         gpf__append(w->text, sizeof w->text, " ha%s no gradient", n == 1 ? "s" : "ve");
     }
-    const double *spread = gpf__measure(h, h->spread[0]);
-    if (n && spread && all_zero(spread, gpf_plan_output_size(h->plan, h->spread[0])))
+    if (n && spread_of(h) <= same_spread)
         gpf__append(w->text, sizeof w->text, "; the prediction is the same for every sample");
 }
 
@@ -358,14 +371,14 @@ static void tell_unused(words *w, const gpf_health *h, size_t n)
 
 static void tell_step(words *w, const gpf_health *h, size_t n)
 {
-    char a[64], b[64];
+    char a[64];
     size_t l = 0;
     while (l < h->found.n && !h->measured[l].blocked)
         l++;
     put_params(w, h, STEP);
     gpf__append(w->text, sizeof w->text, " reach%s %s only through steps%s%s, which have slope 0",
                 n == 1 ? "es" : "", name(h, h->loss, a), l < h->found.n ? " as in " : "",
-                l < h->found.n ? name(h, h->layer[l].a, b) : "");
+                l < h->found.n ? h->layer[l].name : "");
 }
 
 static void tell_zero(words *w, const gpf_health *h, size_t n)
@@ -395,7 +408,7 @@ static void tell_flat(words *w, const gpf_health *h, size_t n)
 /* Of some params that is nothing: the residuals of balanced classes add up to 0 for the bias. */
 static void tell_cancel(words *w, const gpf_health *h, size_t n)
 {
-    if (n < gpf_graph_n_param_tensors(h->g))
+    if (n < gpf_graph_n_param_tensors(h->g) || h->value == 0)
         return;
     gpf__format(w->text, sizeof w->text,
                 "the gradient is exactly 0: the terms of the samples cancel, no param moves");
@@ -407,6 +420,8 @@ static void tell_other(words *w, const gpf_health *h, size_t n)
     for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g); i++)
         if (h->cause[i] != NOTHING && h->cause[i] != CANCEL && h->cause[i] != OTHER)
             return;
+    if (h->value == 0)
+        return;
     put_params(w, h, OTHER);
     gpf__append(w->text, sizeof w->text, " get%s a gradient of exactly 0", n == 1 ? "s" : "");
 }
@@ -491,17 +506,15 @@ static size_t put_units(words *w, const gpf_health *h, size_t l,
     const some of = { .h = h, .layer = l };
     const size_t units = h->layer[l].units;
     size_t n = 0;
-    char label[64];
     for (size_t k = 0; k < units; k++)
         n += take(&of, k);
     if (n == units && n > 1) {
-        gpf__append(w->text, sizeof w->text, "all %zu units", n);
+        gpf__append(w->text, sizeof w->text, n == 2 ? "both units" : "all %zu units", n);
     } else {
         gpf__append(w->text, sizeof w->text, "unit%s ", s(n));
         put_list(w, units, take, put_index, &of);
     }
-    gpf__append(w->text, sizeof w->text, " of %s %s", name(h, h->layer[l].a, label),
-                n == 1 ? "is" : "are");
+    gpf__append(w->text, sizeof w->text, " of %s %s", h->layer[l].name, n == 1 ? "is" : "are");
     return n;
 }
 
@@ -578,14 +591,15 @@ static void judge_twins(gpf_health *h, size_t l)
     if (!twins)
         return;
     words w = { "" };
-    char label[64];
     const some of = { .h = h, .layer = l, .product = leader };
     if (y->distinct == 1) {
-        gpf__append(w.text, sizeof w.text, "all %zu units of %s", y->units, name(h, y->a, label));
+        gpf__append(w.text, sizeof w.text, y->units == 2 ? "both units of " : "all %zu units of ",
+                    y->units);
+        gpf__append(w.text, sizeof w.text, "%s", y->name);
     } else {
         gpf__append(w.text, sizeof w.text, "units ");
         put_list(&w, y->units, is_twin, put_index, &of);
-        gpf__append(w.text, sizeof w.text, " of %s", name(h, y->a, label));
+        gpf__append(w.text, sizeof w.text, " of %s", y->name);
     }
     gpf__append(w.text, sizeof w.text,
                 " are identical, with equal weights in and out: they stay so");
@@ -658,7 +672,7 @@ static void judge_rows(gpf_health *h, size_t l)
     const gpf_layer *y = &h->layer[l];
     const some of = { .h = h, .layer = l };
     size_t n = 0, next = 0;
-    char a[64], b[64];
+    char b[64];
     if (!h->found.layer[l].closed || no_delta(h, l))
         return;
     for (size_t k = 0; k < y->units; k++)
@@ -673,7 +687,7 @@ static void judge_rows(gpf_health *h, size_t l)
     put_list(&w, y->units, leads_nowhere, put_index, &of);
     gpf__append(w.text, sizeof w.text, " of %s %s zero, so nothing comes back to %s unit%s of %s",
                 name(h, p->weight, b), n == 1 ? "is" : "are", n == 1 ? "that" : "those", s(n),
-                name(h, y->a, a));
+                y->name);
     add_with(h, GPF_NO_GRADIENT, (int)l, p->weight, n, &w, causes[ZERO].help);
 }
 
@@ -694,17 +708,16 @@ static void judge_depth(gpf_health *h)
                  nb = (double)b->units * (double)b->samples;
     const double back = a->gradient / sqrt(na) / (b->gradient / sqrt(nb)),
                  forth = b->activation / a->activation;
-    char from[64], to[64];
     words w = { "" };
     if (back > grows || forth > grows) {
         if (back > forth)
             gpf__format(w.text, sizeof w.text,
-                        "gradients grow by %.2g from %s back to %s (root mean squares)", back,
-                        name(h, b->z, from), name(h, a->z, to));
+                        "gradients grow %.2g times from %s back to %s (root mean squares)", back,
+                        b->name, a->name);
         else
             gpf__format(w.text, sizeof w.text,
-                        "values grow by %.2g from %s to %s (root mean squares)", forth,
-                        name(h, a->a, from), name(h, b->a, to));
+                        "values grow %.2g times from %s to %s (root mean squares)", forth, a->name,
+                        b->name);
         add(h, GPF_EXPLODING, (int)(back > forth ? first : last), back > forth ? a->z : b->a, 0,
             &w);
     } else if ((back > 0 && back < shrinks) || (forth > 0 && forth < shrinks)) {
@@ -712,11 +725,11 @@ static void judge_depth(gpf_health *h)
         if (is_back)
             gpf__format(w.text, sizeof w.text,
                         "gradients shrink to %.2g from %s back to %s (root mean squares)", back,
-                        name(h, b->z, from), name(h, a->z, to));
+                        b->name, a->name);
         else
             gpf__format(w.text, sizeof w.text,
-                        "values shrink to %.2g from %s to %s (root mean squares)", forth,
-                        name(h, a->a, from), name(h, b->a, to));
+                        "values shrink to %.2g from %s to %s (root mean squares)", forth, a->name,
+                        b->name);
         add(h, GPF_VANISHING, (int)(is_back ? first : last), is_back ? a->z : b->a, 0, &w);
     }
 }
@@ -752,15 +765,8 @@ static double correlation(const gpf_health *h)
  * begins with zeros in its last layer does predict the same, but will not for long. */
 static void judge_constant(gpf_health *h)
 {
-    const double *p = gpf__measure(h, h->spread[0]), *t = gpf__measure(h, h->spread[1]);
-    const size_t n = p ? gpf_plan_output_size(h->plan, h->spread[0]) : 0;
-    double spread = 0, wanted = 0;
     char label[64];
-    for (size_t i = 0; i < n; i++) {
-        spread += p[i];
-        wanted += t[i];
-    }
-    if (!(spread <= no_spread * no_spread * wanted) || !(wanted > 0))
+    if (!(spread_of(h) <= no_spread))
         return;
     for (size_t l = 0; l < h->found.n; l++)
         if (use_of(h, l) > unrelated)

@@ -203,6 +203,12 @@ static void name_layers(gpf_health *h)
         y->units = (size_t)gpf_node_shape(h->g, f->z).dim[f->axis];
         y->unit = h->unit + units;
         units += y->units;
+        char label[56];
+        if (gpf_node_name(h->g, y->a) || gpf_node_name(h->g, y->z))
+            gpf_node_label(h->g, y->a, y->name, sizeof y->name);
+        else
+            gpf__format(y->name, sizeof y->name, "layer %s",
+                        gpf_node_label(h->g, y->weight, label, sizeof label));
         const gpf_shape z = gpf_node_shape(h->g, f->z);
         y->samples = z.dim[!f->axis] == GPF_N ? h->N : (size_t)z.dim[!f->axis];
     }
