@@ -453,7 +453,7 @@ int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *why)
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         const size_t end = strlen(formats[i]->ending);
         if (n > end && !strcmp(path + n - end, formats[i]->ending))
-            return gpf__file_replace(path, write_job, &(job){ formats[i], a }, why);
+            return gpf_file_replace(path, write_job, &(job){ formats[i], a }, why);
     }
     return gpf__diag_of(why, path, GPF_ENAME, "the name has to end in .npz or .safetensors");
 }

@@ -156,7 +156,7 @@ static int finish(FILE *f, const char *temporary, const char *target, const stru
     return 0;
 }
 
-int gpf__file_replace(const char *path, int (*write)(void *arg, FILE *to), void *arg, gpf_diag *why)
+int gpf_file_replace(const char *path, int (*write)(void *arg, FILE *to), void *arg, gpf_diag *why)
 {
     static const char what[] = "cannot be written";
     struct stat old;

@@ -58,9 +58,4 @@ size_t gpf__residuals_size(const gpf__residuals *r); /* m */
 int gpf__residuals_run(gpf__residuals *r, const gpf_point *at, double *out);
 int gpf__residuals_jacobian(gpf__residuals *r, const gpf_point *at, double *J);
 
-/* Files are written to a temporary name beside path, flushed and renamed. write: 0, or -1 with errno
- * set. file.c */
-int gpf__file_replace(const char *path, int (*write)(void *arg, FILE *to), void *arg,
-                      gpf_diag *why);
-
 #endif
