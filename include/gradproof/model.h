@@ -69,7 +69,23 @@ GPF_API gpf_point *gpf_model_rows(gpf_model *m, int rows, gpf_diag *why);
  * made for as many rows, becomes unbound: an error only where it is needed (gpf_model_bound), or if it
  * is all of them. The point gets as many samples as the file has rows, nothing is held out of
  * them; pointers into the old point die. On failure everything is as before: GPF_EFILE, GPF_EDATA, ..
- * with the place in *why. "-" is standard input. */
+ * with the place in *why. "-" is standard input.
+ *
+ * @example samples
+ *     const char *text = "data  x[N,1] = [1; 2; 3]\n"
+ *                        "param w = [0.5]\n"
+ *                        "p = x @ w\n";
+ *     gpf_model *m = gpf_model_parse(text, strlen(text), "inline", NULL, NULL, 0, NULL);
+ *     FILE *f = fopen("example.csv", "w");
+ *     fputs("id,x\n1,7\n2,-3\n", f);
+ *     fclose(f);
+ *     assert(gpf_model_read_data(m, "example.csv", NULL) == GSL_SUCCESS);
+ *     assert(gpf_point_batch(gpf_model_point(m)) == 2);
+ *     assert(gpf_point_values(gpf_model_point(m), gpf_model_find(m, "x"))[1] == -3);
+ *     gpf_model_free(m);
+ *     remove("example.csv");
+ * @end
+ */
 GPF_API int gpf_model_read_data(gpf_model *m, const char *path, gpf_diag *why);
 /* GSL_SUCCESS if all data that n nodes need have values; GPF_EUNBOUND with the first one that has none
  * and why, such as the columns a file lacked. GSL_ENOMEM. */

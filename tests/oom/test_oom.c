@@ -713,6 +713,46 @@ static int op_step_check(double *result)
         *result = gpf_check_tally(c, -1).max_gap;
     gpf_check_free(c);
     unmake(&n);
+/* Other samples, read twice, and params from an archive. */
+static int op_model_data(double *result)
+{
+    static const char with_files[] =
+        "data X = standardize(csv(\"test_oom_own.csv\", x, y))\n"
+        "data k = one_hot(csv(\"test_oom_own.csv\", kind))\ndata g = normal(3, 2)\n"
+        "param W[2,2] ~ he\np = X @ W\nloss = mse(p, k)\n";
+    static const char *const file[] = { "test_oom_own.csv", "test_oom_new.csv", "test_oom.npz" };
+    static const char *const text[] = { "x,y,kind\n1,2,a\n3,5,b\n4,4,a\n",
+                                        "y,x,kind\n1,2,b\n7,0.5,a\n" };
+    gpf_diag why = { .status = 0 };
+    size_t n_why = 0;
+    for (int i = 0; i < 2; i++) {
+        FILE *f = fopen(file[i], "wb");
+        assert_true(f && fputs(text[i], f) >= 0 && fclose(f) == 0);
+    }
+    gpf_model *m = gpf_model_parse(with_files, strlen(with_files), "inline", NULL, &why, 1, &n_why);
+    assert_non_null(m);
+    const gpf_graph *g = gpf_model_graph(m);
+    const gpf_node y = gpf_model_output(m);
+    const gsl_vector *theta = gpf_point_params(gpf_model_point(m));
+    assert_int_equal(gpf_params_write(g, theta, file[2], NULL), GSL_SUCCESS);
+    const double before = evaluate1(gpf_model_graph(m), gpf_model_point(m), y);
+    begin();
+    int status = gpf_model_read_data(m, file[1], &why);
+    if (!status)
+        status = gpf_model_read_data(m, file[1], &why);
+    if (!status)
+        status = gpf_model_read_params(m, file[2], &why);
+    if (!status)
+        status = gpf_model_bound(m, &y, 1, &why);
+    end();
+    assert_int_equal(status, why.status);
+    /* it is the one or the other, never something between */
+    const double after = evaluate1(gpf_model_graph(m), gpf_model_point(m), y);
+    assert_true(gpf_point_batch(gpf_model_point(m)) == 2 || (status && after == before));
+    *result = after + (double)gpf_point_batch(gpf_model_point(m));
+    gpf_model_free(m);
+    for (size_t i = 0; i < COUNT(file); i++)
+        remove(file[i]);
     return status;
 }
 
@@ -742,6 +782,7 @@ static const struct {
     { "model with errors", op_model_errors, 55 },
     { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
+    { "model, other samples", op_model_data, 60 },
     { "optimizer", op_optimizer, 1 },
     { "health", op_health, 100 },
     { "sum of squares", op_residuals, 300 },

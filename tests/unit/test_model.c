@@ -111,6 +111,41 @@ static void params_from_a_file(void **state)
     gpf_model_free(m);
 }
 
+static void params_from_an_archive(void **state)
+{
+    (void)state;
+    static const char npz[] = "test_model_params.npz", safe[] = "test_model_params.st";
+    const char *text = "param A[2,2] = 1\nparam b = 2\nz = sum(A)*b\n";
+    gpf_model *m = model_of(text, NULL);
+    gsl_vector *theta = gpf_point_params(gpf_model_point(m));
+    gpf_diag why;
+    const double values[] = { 0.1, -2.5e-9, 3, 4, -0.75 };
+    memcpy(theta->data, values, sizeof values);
+    assert_int_equal(gpf_params_write(gpf_model_graph(m), theta, npz, NULL), GSL_SUCCESS);
+    rename(npz, safe); /* known by its content, whatever it is called */
+    gsl_vector_set_all(theta, 7);
+    assert_int_equal(gpf_model_read_params(m, safe, &why), GSL_SUCCESS);
+    assert_memory_equal(theta->data, values, sizeof values);
+    /* one that is not what it is called: its reader says why, not the one of lines */
+    write_file("A = 9\n");
+    rename(file, npz);
+    assert_int_not_equal(gpf_model_read_params(m, npz, &why), GSL_SUCCESS);
+    assert_null(strstr(why.text, "expected lines"));
+    /* of a file that is wrong in its last line nothing is taken */
+    write_file("A = 9\nb = [1 2 3]\n");
+    assert_int_equal(gpf_model_read_params(m, file, &why), GPF_ESHAPE);
+    assert_memory_equal(theta->data, values, sizeof values);
+    /* params of another model */
+    gpf_model *other = model_of("param A[2,3] = 1\nparam b = 2\n", NULL);
+    assert_int_not_equal(gpf_model_read_params(other, safe, &why), GSL_SUCCESS);
+    assert_is(other, "A", "2x3", "1 1 1 1 1 1");
+    gpf_model_free(other);
+    gpf_model_free(m);
+    remove(npz);
+    remove(safe);
+    remove(file);
+}
+
 static void models_from_files(void **state)
 {
     (void)state;
@@ -244,6 +279,7 @@ int main(void)
         cmocka_unit_test(output),
         cmocka_unit_test(notes),
         cmocka_unit_test(params_from_a_file),
+        cmocka_unit_test(params_from_an_archive),
         cmocka_unit_test(models_from_files),
         cmocka_unit_test(errors_beyond_the_callers_room_are_counted),
         cmocka_unit_test(growth_is_limited),
