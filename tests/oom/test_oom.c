@@ -481,7 +481,7 @@ static const char model_text[] =
     "loss = cross_entropy(z, one_hot(c)) + lambda*l2(h.W) + mean((z[:,0] - T[:,1])^2)\n"
     "claim grad(loss, b) = sum(grad(loss, X @ W + b), axis=0)\n"
     "claim tanh(z) = 2*sigmoid(2*z) - 1\n"
-    "train rate=0.5, optimizer=sgd\n"
+    "train rate=0.5, epochs=3\n"
     "update b = b - rate*grad(loss, b)\n";
 
 static int op_model(double *result)
