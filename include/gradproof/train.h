@@ -420,7 +420,7 @@ GPF_API const char *gpf_archive_get(const gpf_archive *a, const char *key);     
 GPF_API const gpf_array *gpf_archive_find(const gpf_archive *a, const char *name);
 GPF_API const gpf_array *gpf_archive_at(const gpf_archive *a, size_t i); /* NULL past the end */
 /* The format by the ending of the name: .npz, else .safetensors (other endings are GPF_ENAME). Writes
- * path.<something>.tmp in the same folder, flushes it to the disk, renames it. GPF_EFILE. */
+ * path.tmp in the same folder, flushes it to the disk, renames it. GPF_EFILE. */
 GPF_API int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *why);
 /* NULL on failure: GPF_EFILE, GPF_EDATA with what is wrong where, GPF_ELIMIT, GSL_ENOMEM. */
 GPF_API gpf_archive *gpf_archive_read(const char *path, gpf_diag *why);
