@@ -630,7 +630,8 @@ static json_t *progress_json(const gpf_progress *p)
     for (size_t i = 0; i < sizeof real / sizeof *real; i++) {
         char text[40];
         bad |= json_object_set_new(all, real[i].name, number(real[i].value));
-        if (!isfinite(real[i].value)) {
+        /* a loss that is no number is a result, other numbers are not known then */
+        if (isinf(real[i].value) || (isnan(real[i].value) && i == 0)) {
             snprintf(text, sizeof text, "%s_text", real[i].name);
             bad |= json_object_set_new(all, text, json_string(gpf__json_nonfinite(real[i].value)));
         }
