@@ -58,7 +58,7 @@ ids() { # MODEL
             sub(/^[^#]*#/, "")
             gsub(/\.\./, " ")
             rows = 0
-            n = split($0, word, /[ ,;:.()?']+/)
+            n = split($0, word, /[ ,;:.()?\047]+/)
             for (i = 1; i <= n; i++) {
                 if (word[i] ~ /^[Rr]ows?$/) {
                     rows = 1
