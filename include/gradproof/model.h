@@ -89,7 +89,7 @@ GPF_API gpf_task gpf_model_task(const gpf_model *m);
 GPF_API const char *gpf_model_category(const gpf_model *m, gpf_node data, size_t code);
 
 /* Reads values over the params: "NAME = [..]" lines, as `gradproof eval` prints them, or an archive
- * (train.h), known by its content. */
+ * (train.h), known by its content or its ending. On failure they are as before. */
 GPF_API int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why);
 
 /* The claims, in text order. */

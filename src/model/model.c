@@ -495,7 +495,18 @@ static void read_param(gpf_model *m, const gpf__statement *s)
             to[i] = number;
 }
 
-int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
+/* An archive, or what is called one: its reader then says what is wrong with it. */
+static bool is_archive(const char *path)
+{
+    static const char *const ending[] = { ".npz", ".safetensors" };
+    const size_t n = strlen(path);
+    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
+        if (n > strlen(ending[i]) && !strcmp(path + n - strlen(ending[i]), ending[i]))
+            return true;
+    return strcmp(path, "-") && gpf_archive_is(path);
+}
+
+static int read_lines(gpf_model *m, const char *path, gpf_diag *why)
 {
     char *text = NULL, reason[100];
     size_t length = 0;
@@ -521,4 +532,19 @@ int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
     if (why)
         *why = first;
     return first.status;
+}
+
+int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
+{
+    gsl_vector *theta = gpf_point_params(m->point), *before = NULL;
+    if (theta && !(before = gsl_vector_alloc(theta->size)))
+        return gpf__diag(why, GSL_ENOMEM, "out of memory");
+    if (theta)
+        gsl_vector_memcpy(before, theta);
+    const int status =
+        is_archive(path) ? gpf_params_read(m->g, theta, path, why) : read_lines(m, path, why);
+    if (theta && status)
+        gsl_vector_memcpy(theta, before);
+    gsl_vector_free(before);
+    return status;
 }

@@ -103,7 +103,7 @@ static int unknown_category(const gpf_model *m, size_t i, size_t j, const gpf__w
     gpf__suggestion similar = { .wanted = cell_text(t, i, j) };
     for (size_t k = 0; k < words->n; k++) {
         gpf__suggest(&similar, words->word[k]);
-        gpf__append(list, sizeof list, "%s%s", k ? ", " : "", words->word[k]);
+        gpf__append(list, sizeof list, "%s'%s'", k ? ", " : "", words->word[k]);
     }
     return wrong_cell(m, i, j, "'%.60s' is no category of %.60s%s; the model knows %s",
                       similar.wanted, gpf_table_column_name(t, j),
@@ -404,13 +404,9 @@ int gpf_model_bound(const gpf_model *m, const gpf_node *nodes, size_t n, gpf_dia
 
 const char *gpf_model_category(const gpf_model *m, gpf_node data, size_t code)
 {
-    const char *name = gpf_node_is_data(m->g, data) ? gpf_node_name(m->g, data) : NULL;
+    const bool is_data = data > GPF_POISON && gpf_node_is_data(m->g, data);
+    const char *name = is_data ? gpf_node_name(m->g, data) : NULL;
     const gpf__symbol *s = name ? gpf__symbol_find(m, name) : NULL;
     const gpf__words *words = s && s->node == data ? s->table.words : NULL;
     return words && code < words->n ? words->word[code] : NULL;
-}
-gpf_task gpf_model_task(const gpf_model *m)
-{
-    (void)m;
-    return (gpf_task){ GPF_NONE, GPF_NONE, GPF_DECIDE_NOTHING };
 }
