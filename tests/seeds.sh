@@ -176,6 +176,7 @@ for model in *.gpf; do
     ! grep -q '^claim' "$model" || try "claims of $model" claims "$model"
 done
 while IFS=$tab read -r id what verdict file status command pattern; do
-    try "$id: $what" line "$id" "$file" "$status" "$command" "$pattern"
+    [ "$what" = - ] || name=$what
+    try "$id: $name" line "$id" "$file" "$status" "$command" "$pattern"
 done <"$tmp/index"
 finish
