@@ -118,6 +118,21 @@ complete() {
     diff -u --label "all ids" --label INDEX.tsv "$tmp/all" "$tmp/there"
 }
 
+# What is wrong as printed is refuted by a claim, or by a model or a run that must fail.
+wrong() {
+    wrong_status=0
+    for wrong_id in $(cut -f 1 "$tmp/index" | grep '^W' | sort -u); do
+        grep -Eq "^claim .*# refuted.* $wrong_id( |,|\$)" *.gpf ||
+            awk -F "$tab" -v id="$wrong_id" '
+                $1 == id && ($4 == "-" || $5 == 2 || $6 ~ /--check-step/) { found = 1 }
+                END { exit !found }' "$tmp/index" || {
+            echo "$wrong_id is refuted nowhere"
+            wrong_status=1
+        }
+    done
+    return $wrong_status
+}
+
 used() {
     used_status=0
     for used_file in *; do
@@ -129,7 +144,7 @@ used() {
     return $used_status
 }
 
-# The tables of the manual page stand between a comment ".\" table ROWS" or ".\" table FINDINGS" and
+# The lists of the manual page stand between a comment ".\" table ROWS" or ".\" table FINDINGS" and
 # the .El that closes them. One line for an id, whose files are gathered.
 tables() {
     awk -F "$tab" '
@@ -147,7 +162,7 @@ tables() {
         !inside { print }
         /^\.\\" table / {
             inside = 1
-            print ".Bl -column \"W23\" \"what it is, in a line that says it\" \"verdict\""
+            print ".Bl -tag -width W23 -compact"
             for (i = 1; i <= n; i++) {
                 id = order[i]
                 if ((id ~ /^[0-9]/) != ($0 ~ /ROWS/))
@@ -156,8 +171,10 @@ tables() {
                 gsub(/\|\|/, ", ", list)
                 gsub(/\|/, "", list)
                 gsub(/\.gpf/, "", list)
-                printf ".It %s Ta %s Ta %s Ta %s\n", id, escape(what[id]), escape(verdict[id]), \
-                    list == "" ? "\\-" : escape(list)
+                gsub(/,/, " ,", list)
+                printf ".It %s\n%s:\n.Em \"%s\"\n", id, escape(what[id]), escape(verdict[id])
+                if (list != "")
+                    printf ".Pq Pa %s\n", escape(list)
             }
         }
         inside && /^\.El/ { print; inside = 0 }' "$tmp/index" "$page"
@@ -171,6 +188,7 @@ manual() {
 
 try "INDEX.tsv has every row and every finding" complete
 try "INDEX.tsv uses every file" used
+try "what is wrong is refuted" wrong
 try "doc/gradproof-seeds.7 is INDEX.tsv" manual
 for model in *.gpf; do
     ! grep -q '^claim' "$model" || try "claims of $model" claims "$model"
