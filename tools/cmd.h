@@ -12,16 +12,29 @@ enum { CMD_AUTO, CMD_ALWAYS, CMD_NEVER };            /* --color */
 enum { CMD_WITH_CLAIMS, CMD_NO_CLAIMS, CMD_CLAIMS }; /* --claims */
 #define CMD_NOT_GIVEN ((size_t)-1)
 
+/* A setting of a training run that an option gives. */
+typedef struct cmd_setting {
+    const gpf_setting *setting;
+    const char *value;
+} cmd_setting;
+
 /* One call of the command. The options are rows of the table in gradproof.c. */
 typedef struct cmd {
     const struct cmd_verb *verb;
-    int help, json, quiet, all, fast, grad, dot; /* flags */
-    int rows, color, claims;                     /* choices */
+    int help, json, quiet, all, fast, grad, dot, values; /* flags */
+    int rows, color, claims;                             /* choices */
     size_t seed, sample, threads, max_failures;
     const char *at, *of, *data, *out;
-    double split;     /* 0: as the model says */
+    double split; /* 0: as the model says */
+    double rate;  /* where rate_given */
+    int rate_given;
     const char **wrt; /* n_wrt patterns */
     size_t n_wrt;
+    size_t save_every, print_every;
+    size_t seeds[2]; /* --seeds A..B */
+    const char *save, *resume, *log;
+    cmd_setting *set; /* n_set of them */
+    size_t n_set;
     char **args; /* what is not an option; n_args of them */
     int n_args;
 } cmd;
@@ -30,14 +43,18 @@ typedef struct cmd_verb {
     const char *name, *args, *summary, *about, *example;
     int min_args, max_args;
     int (*run)(const cmd *o); /* returns the exit status */
+    unsigned bit;             /* which verb it is in the table of options */
+    const char *exits;        /* what the exit statuses mean; NULL: 0 and 2 are all */
 } cmd_verb;
 
 int cmd_check(const cmd *o);
 int cmd_eval(const cmd *o);
 int cmd_grad(const cmd *o);
 int cmd_graph(const cmd *o);
+int cmd_health(const cmd *o);
 int cmd_ops(const cmd *o);
 int cmd_predict(const cmd *o);
+int cmd_train(const cmd *o);
 
 /* GSL's error handler: keeps the first reason for cmd_fail_status, prints and ends nothing. */
 void cmd_gsl_error(const char *reason, const char *file, int line, int status);
@@ -54,6 +71,9 @@ int cmd_failf(const cmd *o, int status, const char *format, ...)
 int cmd_usage(const cmd *o, const char *text, const char *arg);
 /* The same for a status that came back, with what GSL's error handler was told. */
 int cmd_fail_status(const cmd *o, int status, const gpf_diag *why);
+
+/* 1: verdicts in colours, as --color or the terminal says. */
+int cmd_use_color(const cmd *o);
 
 /* The model of the first argument with --seed, --rows, --split, --load and --data; NULL after saying
  * why. */
@@ -74,6 +94,33 @@ int cmd_select(const cmd *o, gpf_model *m, const char *const *patterns, size_t n
                cmd_named **found, size_t *n_found);
 /* --wrt, or all params. */
 int cmd_targets(const cmd *o, gpf_model *m, cmd_named **found, size_t *n_found);
+
+/* The first ^C is noted, for a verb to end in order; the second one kills as usual. */
+void cmd_watch_interrupt(void);
+int cmd_interrupted(void);
+double cmd_now(void); /* seconds, from anywhere */
+/* Threads of the CBLAS, where it lets them be set. */
+void cmd_blas_threads(int n);
+
+/* A log of a training run: a row per evaluated epoch, as TSV or, by the ending of its name, JSON
+ * lines. Columns are the members of gpf_progress and, with health, dead.A, grad.A and act.A of every
+ * layer with the activation A. */
+typedef struct cmd_log {
+    FILE *file; /* NULL: none */
+    const char *path;
+    int json;
+    char **column; /* n_columns; known from the first row or the file that is gone on with */
+    size_t n_columns;
+    int failed; /* errno of the first row that could not be written */
+} cmd_log;
+/* Begins a new one, or goes on with the one that is there behind epoch *keep: rows of later epochs go
+ * away first. Nonzero after saying why. */
+int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l);
+/* Nonzero once something could not be written. */
+int cmd_log_row(cmd_log *l, const gpf_progress *p, const gpf_health *h);
+void cmd_log_close(cmd_log *l);
+/* A number as programs read it: %.17g, but nan and inf without a sign of their own making. */
+void cmd_log_number(FILE *f, double x);
 
 /* Values of nodes at the model's point. GPF_NONE among them is allowed and skipped. */
 typedef struct cmd_values {
