@@ -40,6 +40,7 @@ typedef struct run {
     int table;   /* lines for people */
     int bar;     /* and a bar on the terminal between them */
     int visible; /* it is there */
+    int decides; /* predictions are classes */
     int resumed, trouble;
     int unsaved; /* steps were done since it was saved */
     double start, drawn, saved;
@@ -185,6 +186,7 @@ static int prepare(run *r)
     with.rate = gpf_model_rate(r->model);
     if (loss == gpf_model_output(r->model))
         with.task = gpf_model_task(r->model);
+    r->decides = with.task.decision != GPF_DECIDE_NOTHING;
     with.progress = on_progress;
     with.progress_arg = r;
     r->train = gpf_train_alloc(gpf_model_graph(r->model), loss, gpf_model_point(r->model), &how,
@@ -200,9 +202,8 @@ enum { PENALTY = 1, HELD_OUT = 2, ACCURACY = 4, DEAD = 8, RATE = 16, GRADIENT = 
 static int columns_of(const run *r)
 {
     const gpf_train_options *how = gpf_train_how(r->train);
-    const int decides = !isnan(gpf_train_progress(r->train)->accuracy);
-    return (how->l2 > 0 ? PENALTY : 0) | (r->held_out ? HELD_OUT : 0) | (decides ? ACCURACY : 0) |
-           (how->health ? DEAD : 0) | (r->updates ? 0 : GRADIENT) |
+    return (how->l2 > 0 ? PENALTY : 0) | (r->held_out ? HELD_OUT : 0) |
+           (r->decides ? ACCURACY : 0) | (how->health ? DEAD : 0) | (r->updates ? 0 : GRADIENT) |
            (strcmp(how->schedule, "constant") || how->warmup > 0 ? RATE : 0);
 }
 

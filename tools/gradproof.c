@@ -303,7 +303,7 @@ static void print_help(void)
            check_exits, verbs[0].example);
 }
 
-static void print_option(const char *left, const char *help, const char *end)
+static void print_option(const char *left, const char *help)
 {
     printf("  %-26s ", left);
     for (const char *c = help; *c; c++) {
@@ -312,7 +312,25 @@ static void print_option(const char *left, const char *help, const char *end)
         else
             putchar(*c);
     }
-    printf("%s\n", end);
+    putchar('\n');
+}
+
+/* The same in words that go on in a new line where they must. */
+static void print_words(const char *left, const char *words)
+{
+    enum { INDENT = 29, WIDTH = 96 };
+    printf("  %-26s", left);
+    for (size_t n, column = INDENT; *words; words += n) {
+        words += strspn(words, " \n");
+        n = strcspn(words, " \n");
+        if (column > INDENT && column + n >= WIDTH) {
+            printf("\n%28s", "");
+            column = INDENT;
+        }
+        column += n + (n > 0);
+        printf("%s%.*s", n ? " " : "", (int)n, words);
+    }
+    putchar('\n');
 }
 
 /* The option of a setting: its name with - for _. */
@@ -334,13 +352,13 @@ static void print_settings(void)
     const gpf_setting *s;
     printf("\nSettings, over those of the model's train statements (default):\n");
     for (size_t i = 0; (s = gpf_setting_at(i)); i++) {
-        char name[SETTING_SIZE], left[64], text[64], end[80] = "";
+        char name[SETTING_SIZE], left[64], text[64], help[512];
         setting_option(s, name, sizeof name);
         snprintf(left, sizeof left, "--%s%s", name, args[s->type]);
-        if (*gpf_setting_text(&plain, s, text, sizeof text))
-            snprintf(end, sizeof end, " (%s)", text);
+        gpf_setting_text(&plain, s, text, sizeof text);
+        snprintf(help, sizeof help, "%s%s%s%s", s->help, *text ? " (" : "", text, *text ? ")" : "");
         if (!has_option(TRAIN, name))
-            print_option(left, s->help, end);
+            print_words(left, help);
     }
 }
 
@@ -354,7 +372,7 @@ static void print_verb_help(const cmd_verb *v)
             continue;
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
-        print_option(left, r->help, "");
+        print_option(left, r->help);
     }
     if (v->bit == TRAIN)
         print_settings();
