@@ -144,8 +144,8 @@ used() {
     return $used_status
 }
 
-# The lists of the manual page stand between a comment ".\" table ROWS" or ".\" table FINDINGS" and
-# the .El that closes them. One line for an id, whose files are gathered.
+# A list of the manual page stands between a comment such as ".\" table ROWS" or ".\" table W" and the
+# .El that closes it. One item for an id, whose files are gathered.
 tables() {
     awk -F "$tab" '
         function escape(text) { gsub(/\\/, "\\e", text); gsub(/-/, "\\-", text); return text }
@@ -162,17 +162,20 @@ tables() {
         !inside { print }
         /^\.\\" table / {
             inside = 1
+            table = $0
+            sub(/.* /, "", table)
             print ".Bl -tag -width W23 -compact"
             for (i = 1; i <= n; i++) {
                 id = order[i]
-                if ((id ~ /^[0-9]/) != ($0 ~ /ROWS/))
+                kind = id ~ /^[0-9]/ ? "ROWS" : substr(id, 1, 1)
+                if (kind != table)
                     continue
                 list = files[id]
                 gsub(/\|\|/, ", ", list)
                 gsub(/\|/, "", list)
                 gsub(/\.gpf/, "", list)
                 gsub(/,/, " ,", list)
-                printf ".It %s\n%s:\n.Em \"%s\"\n", id, escape(what[id]), escape(verdict[id])
+                printf ".It %s\n%s \\(en\n.Em \"%s\"\n", id, escape(what[id]), escape(verdict[id])
                 if (list != "")
                     printf ".Pq Pa %s\n", escape(list)
             }
