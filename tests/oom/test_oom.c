@@ -4,6 +4,7 @@
  * objects must still work. Linked with --wrap=malloc and so on, and against a library built with
  * GPF_TINY_CHUNKS, in which no arena hides an allocation behind another. */
 #include "../unit/help.h"
+#include "train/train.h"
 
 static unsigned long count, fail_at, failed;
 static bool counting, persistent;
@@ -569,6 +570,58 @@ static int op_optimizer(double *result)
     return o ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
+/* The Jacobian of a net's sum of squares, with a penalty. */
+static int op_residuals(double *result)
+{
+    net n = made();
+    const gpf_node h = gpf_matmul(n.g, n.X, n.xs[0]);
+    const gpf_node fit = gpf_mean(n.g, gpf_square(n.g, gpf_tanh(n.g, h)), GPF_ALL_AXES);
+    const gpf_node y = gpf_add(n.g, fit, gpf_l2(n.g, n.xs[2]));
+    gpf__residuals *r;
+    double J[(3 * N + 6) * PARAMS] = { 0 };
+    begin();
+    const int status = gpf__residuals_make(n.g, y, n.xs, 4, N, &r, NULL);
+    end();
+    if (status == GSL_SUCCESS) {
+        assert_int_equal(gpf__residuals_jacobian(r, n.at, J), GSL_SUCCESS);
+        for (size_t i = 0; i < COUNT(J); i++)
+            *result += J[i] * (double)(i + 1);
+    }
+    gpf__residuals_free(r);
+    unmake(&n);
+    return status;
+}
+
+static int bowl(void *arg, const double *theta, double *f, double *gradient)
+{
+    (void)arg;
+    *f = theta[0] * theta[0] + 3 * theta[1] * theta[1];
+    if (gradient) {
+        gradient[0] = 2 * theta[0];
+        gradient[1] = 6 * theta[1];
+    }
+    return GSL_SUCCESS;
+}
+
+static int op_minimizer(double *result)
+{
+    const gpf__objective f = { .n = 2, .value = bowl };
+    const double from[] = { 1, 2 };
+    double theta[2], value, slope;
+    gpf__minimizer *m;
+    begin();
+    int status = gpf__minimizer_make(gpf_minimizer_find("bfgs"), &f, 0.1, 0.1, &m);
+    if (!status)
+        status = gpf__minimizer_start(m, from);
+    if (!status)
+        status = gpf__minimizer_iterate(m, theta, &value, &slope);
+    end();
+    if (status == GSL_SUCCESS)
+        *result = value;
+    gpf__minimizer_free(m);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 static const struct {
@@ -596,6 +649,8 @@ static const struct {
     { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
     { "optimizer", op_optimizer, 1 },
+    { "sum of squares", op_residuals, 300 },
+    { "minimizer", op_minimizer, 1 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)
