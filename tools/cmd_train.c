@@ -495,7 +495,12 @@ static int open_log(run *r)
 /* The report of the check that ended the run. */
 static int put_check(const run *r, FILE *out, int json)
 {
+    static const char *const of_step[] = {
+        "\"backprop\" is the step taken: (params before - after)/rate", NULL
+    };
     gpf_report_options how = gpf_report_defaults();
+    if (strstr(gpf_train_progress(r->train)->why, "(before - after)"))
+        how.notes = of_step;
     how.model = r->o->args[0];
     how.output = r->loss;
     how.model_seed = gpf_model_seed(r->model);
@@ -536,8 +541,10 @@ static void put_checked(const run *r)
 static void put_closing(const run *r, double seconds)
 {
     const gpf_progress *p = gpf_train_progress(r->train);
-    printf("%s%s: %s", r->table ? "\n" : "", ends[p->end].word,
-           p->end == GPF_TRAIN_RUNNING ? "as you wish" : p->why);
+    printf("%s%s: %s", r->table ? "\n" : "", r->log.failed ? "stopped" : ends[p->end].word,
+           r->log.failed                 ? "the log cannot be written"
+           : p->end == GPF_TRAIN_RUNNING ? "by ^C"
+                                         : p->why);
     put_loss(r, p);
     put_checked(r);
     printf("; %.3g s", seconds);
@@ -551,7 +558,7 @@ static void put_saved(const run *r)
 {
     const cmd *o = r->o;
     const gpf_progress *p = gpf_train_progress(r->train);
-    if (!o->save || r->trouble)
+    if (!o->save)
         return;
     if (p->end == GPF_TRAIN_NOT_FINITE)
         printf("%s holds the params of before\n", o->save);

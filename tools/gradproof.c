@@ -135,7 +135,7 @@ static const char *set_seeds(void *field, const char *arg)
     size_t *seeds = field;
     const char *dots = strstr(arg, "..");
     char from[24];
-    const char *expected = "seeds A..B, whole numbers, at most 1000000 of them";
+    const char *expected = "A..B, two whole numbers, for at most 1000000 runs";
     if (!dots || (size_t)(dots - arg) >= sizeof from)
         return expected;
     snprintf(from, sizeof from, "%.*s", (int)(dots - arg), arg);
@@ -506,7 +506,7 @@ static int run_verb(cmd *o, int argc, char **argv)
         } else if (c == 0 && row >= N_OPTIONS) {
             const char *wrong = add_setting(o, gpf_setting_at((size_t)(row - N_OPTIONS)), optarg);
             if (wrong && !*complaint)
-                snprintf(complaint, sizeof complaint, "--%.250s", wrong);
+                snprintf(complaint, sizeof complaint, "%.250s", wrong);
         } else if (c == 0) {
             const option_row *r = &options[row];
             const char *expected = r->set((char *)o + r->field, optarg);

@@ -481,7 +481,7 @@ static const char model_text[] =
     "loss = cross_entropy(z, one_hot(c)) + lambda*l2(h.W) + mean((z[:,0] - T[:,1])^2)\n"
     "claim grad(loss, b) = sum(grad(loss, X @ W + b), axis=0)\n"
     "claim tanh(z) = 2*sigmoid(2*z) - 1\n"
-    "train rate=0.5, optimizer=sgd\n"
+    "train rate=0.5, epochs=3\n"
     "update b = b - rate*grad(loss, b)\n";
 
 static int op_model(double *result)
@@ -622,6 +622,36 @@ static int op_minimizer(double *result)
     return status;
 }
 
+/* A net with a dead unit, a skip and shared weights. */
+static int op_health(double *result)
+{
+    static const double x[] = { 0.5, -1.5, 2, 0.25 }, y[] = { 1, 0 };
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)),
+                   Y = gpf_data(g, "y", gpf_shape2(GPF_N, 1)),
+                   W = gpf_param(g, "W", gpf_shape2(2, 2)), V = gpf_param(g, "V", gpf_shape2(2, 1));
+    const gpf_node h = gpf_relu(g, gpf_matmul(g, X, W)),
+                   r = gpf_add(g, h, gpf_tanh(g, gpf_matmul(g, h, W))), p = gpf_matmul(g, r, V);
+    const gpf_node loss = gpf_mse(g, p, Y, GPF_MEAN);
+    gpf_point *at = gpf_point_alloc(g, 2);
+    gpf_point_bind(at, X, x);
+    gpf_point_bind(at, Y, y);
+    for (size_t i = 0; i < 6; i++)
+        theta(at)[i] = i % 2 ? -3. : 0.5 + (double)i;
+    const gpf_task task = { p, Y, GPF_DECIDE_NOTHING };
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_health *health = gpf_health_alloc(g, loss, 2, &task, 0.1, &why);
+    int status = health ? gpf_health_run(health, at) : why.status;
+    end();
+    if (!status)
+        *result = gpf_health_loss(health) + (double)gpf_health_n_findings(health);
+    gpf_health_free(health);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 static const struct {
@@ -651,6 +681,10 @@ static const struct {
     { "optimizer", op_optimizer, 1 },
     { "sum of squares", op_residuals, 300 },
     { "minimizer", op_minimizer, 1 },
+    return status;
+}
+
+    { "health", op_health, 100 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)
