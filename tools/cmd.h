@@ -18,6 +18,7 @@ typedef struct cmd {
     int rows, color, claims;                     /* choices */
     size_t seed, sample, threads, max_failures;
     const char *at, *of;
+    const char *plot; /* demo's --plot */
     const char **wrt; /* n_wrt patterns */
     size_t n_wrt;
     char **args; /* what is not an option; n_args of them */
@@ -35,6 +36,7 @@ int cmd_eval(const cmd *o);
 int cmd_grad(const cmd *o);
 int cmd_graph(const cmd *o);
 int cmd_ops(const cmd *o);
+int cmd_demo(const cmd *o);
 
 /* GSL's error handler: keeps the first reason for cmd_fail_status, prints and ends nothing. */
 void cmd_gsl_error(const char *reason, const char *file, int line, int status);

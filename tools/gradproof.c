@@ -32,11 +32,15 @@ static const cmd_verb verbs[] = {
       "Prints every op with its parameters, formula and derivative at a tie, then the functions\n"
       "that are composed of ops.",
       "gradproof ops --json", 0, 0, cmd_ops },
+    { "demo", "[NAME]", "demonstrations, step by step",
+      "Lists the demonstrations, or runs one: a shell script around models, in a folder of files\n"
+      "that are meant to be opened and changed. The exit status is the script's.",
+      "gradproof demo dying-relu --plot pictures", 0, 1, cmd_demo },
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 /* Which verbs take an option: bits by position in the table above. */
-enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16 };
+enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16, DEMO = 32 };
 
 typedef struct option_row {
     const char *name, *arg; /* arg: what to call the argument, NULL: none */
@@ -157,9 +161,12 @@ static const option_row options[] = {
       "colour the verdicts; auto (default): on a terminal" },
     { "grad", NULL, GRAPH, set_flag, offsetof(cmd, grad), "with the gradient of the output" },
     { "dot", NULL, GRAPH, set_flag, offsetof(cmd, dot), "as a Graphviz digraph" },
+    { "plot", "DIR|-", DEMO, set_text, offsetof(cmd, plot),
+      "draw pictures too: SVG and PNG into DIR, with the .gp and .tsv\n"
+      "they are made of; - draws them in the terminal. Needs gnuplot" },
     { "json", NULL, CHECK | EVAL | GRAD | OPS, set_flag, offsetof(cmd, json),
       "one JSON object on standard output, errors included" },
-    { "help", NULL, CHECK | EVAL | GRAD | GRAPH | OPS, set_flag, offsetof(cmd, help),
+    { "help", NULL, CHECK | EVAL | GRAD | GRAPH | OPS | DEMO, set_flag, offsetof(cmd, help),
       "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };

@@ -1,0 +1,237 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+#
+# Sourced by the demonstrations: how they tell, run, tabulate and draw.
+#   GRADPROOF  the command (`gradproof demo` sets it)
+#   GPF_PLOT   folder for pictures, - for the terminal, empty for none
+# They run in a copy of this folder, so that every command they show works in a copy of yours.
+set -u
+: "${GRADPROOF:=gradproof}" "${GPF_PLOT:=}"
+LC_ALL=C
+export LC_ALL
+demo_folder=$(cd "$(dirname "$0")" && pwd) || exit 2
+demo_name=$(basename "$0" .sh)
+demo_pictures=
+demo_missing=
+demo_tmp=$(mktemp -d "${TMPDIR:-/tmp}/gradproof-demo.XXXXXX") || exit 2
+trap 'rm -rf "$demo_tmp"' EXIT
+trap 'exit 130' INT
+trap 'exit 143' HUP TERM
+{ mkdir "$demo_tmp/demo" && cp "$demo_folder"/*.gpf "$demo_tmp/demo" &&
+    ln -s "$demo_folder/../data" "$demo_tmp/data" && cd "$demo_tmp/demo"; } || exit 2
+
+gradproof() {
+    "$GRADPROOF" "$@"
+}
+
+stop() { # WHY: the demonstration cannot go on
+    echo "$demo_name: $1" >&2
+    exit 2
+}
+
+say() { # TEXT: a paragraph; line breaks in it do not count
+    printf '%s\n' "$1" | awk '
+        { for (i = 1; i <= NF; i++) {
+              if (n && n + 1 + length($i) > 76) { print line; n = 0 }
+              line = n ? line " " $i : $i
+              n = length(line)
+          } }
+        END { print line; print "" }'
+}
+
+title() { # TEXT
+    printf '\n%s\n' "$1"
+    printf '%s\n\n' "$1" | sed 's/./=/g'
+}
+
+step() { # TEXT
+    demo_step=$((${demo_step-0} + 1))
+    printf '\n%s\n' "$demo_step. $1"
+    printf '%s\n\n' "$demo_step. $1" | sed 's/./-/g'
+}
+
+shown() { # the command as it stands in the script, without its indentation
+    printf '%s\n' "$1" | sed -e '1s/^/$ /' -e '2,$s/^ */    /'
+}
+
+# COMMAND: shown, then run as it stands. Its exit status is left in $status; 2 is trouble.
+run() {
+    shown "$1"
+    eval "$1"
+    status=$?
+    echo
+    [ $status -ne 2 ] || stop "that command failed"
+}
+
+# The same for `gradproof check`, whose table of tensors is wider than a slide: it is left out.
+run_brief() { # COMMAND
+    shown "$1"
+    eval "$1" >brief.out
+    status=$?
+    awk '/^  tensor  /     { skip = 1; print "  [...]" }
+         !skip && !/^  mse: / { print }
+         /^$/              { skip = 0 }' brief.out | sed '/^  seed /d' | cat -s
+    echo
+    [ $status -ne 2 ] || stop "that command failed"
+}
+
+show() { # FILE: a model as the reader finds it, without its licence line
+    echo "$ cat $1"
+    grep -v SPDX "$1"
+    echo
+}
+
+# Lines NAME = [1 2; 3 4] or grad(f, x) = .. become rows: NAME row column value, x as d/dx.
+cells() {
+    sed -n -e 's/^grad([^,]*, \(.*\)) = /d\/d\1 = /' -e 's/[][]//g' -e '/^#/d' -e 's/ = / /p' | awk '
+        { n = split(substr($0, length($1) + 1), row, ";")
+          for (i = 1; i <= n; i++) {
+              m = split(row[i], x, /[ ,]+/)
+              c = 0
+              for (j = 1; j <= m; j++) if (x[j] != "") print $1, i - 1, c++, x[j]
+          } }'
+}
+
+# NAMES: cells of matrices with a row per sample, as one tab-separated table.
+samples() {
+    awk -v names="$1" -v OFS='\t' '
+        { x[$1, $2, $3] = $4
+          if ($2 + 1 > rows[$1]) rows[$1] = $2 + 1
+          if ($3 + 1 > cols[$1]) cols[$1] = $3 + 1 }
+        END {
+            n = split(names, name, " ")
+            head = "sample"
+            for (k = 1; k <= n; k++)
+                for (j = 0; j < cols[name[k]]; j++)
+                    head = head OFS name[k] (cols[name[k]] > 1 ? "[" j "]" : "")
+            print head
+            for (i = 0; i < rows[name[1]]; i++) {
+                line = i
+                for (k = 1; k <= n; k++)
+                    for (j = 0; j < cols[name[k]]; j++) line = line OFS x[name[k], i, j]
+                print line
+            }
+        }'
+}
+
+# Tab-separated rows, the first one a header, set in columns: the first to the left, the others right.
+table() {
+    awk -F '\t' '
+        { for (j = 1; j <= NF; j++) {
+              cell[NR, j] = $j
+              if (length($j) > wide[j]) wide[j] = length($j)
+          }
+          if (NF > cols) cols = NF }
+        END {
+            for (i = 1; i <= NR; i++) {
+                out = ""
+                for (j = 1; j <= cols; j++)
+                    out = out sprintf("%s%" (j == 1 ? "-" : "") wide[j] "s", j == 1 ? "  " : "   ", cell[i, j])
+                sub(/ +$/, "", out)
+                print out
+                if (i == 1) {
+                    for (line = "  "; length(line) < length(out); line = line "-") ;
+                    print line
+                }
+            }
+            print ""
+        }'
+}
+
+# Lines FORMAT \t NUMBER.. would be longer than this: numbers of a table to 4 digits, if there are any.
+digits() {
+    awk -F '\t' -v OFS='\t' -v format="${1:-%.4g}" '
+        { for (j = 1; j <= NF; j++)
+              if ($j ~ /^-?[0-9][0-9]*\.?[0-9]*(e[-+][0-9]+)?$/ && ($j ~ /[.e]/ || length($j) > 6))
+                  $j = sprintf(format, $j)
+          print }'
+}
+
+# One look for all pictures: colours that colour-blind people can tell apart (Okabe and Ito).
+plot_style() {
+    cat <<END
+# gnuplot $1.gp draws $1.svg, gnuplot -e 'format="png"' $1.gp a $1.png, from $1.tsv
+if (!exists("format")) format = "svg"
+if (!exists("wide")) wide = 800
+if (!exists("high")) high = 500
+END
+    cat <<'END'
+set datafile separator "\t"
+set border 3 linecolor rgb "#444444"
+set tics nomirror out
+unset mxtics
+unset mytics
+set grid linetype 1 linecolor rgb "#e4e4e4" linewidth 1
+set key top right noautotitle samplen 2.5 spacing 1.25
+set linetype 1 linecolor rgb "#0072B2" linewidth 2.5 pointtype 7
+set linetype 2 linecolor rgb "#D55E00" linewidth 2.5 pointtype 5
+set linetype 3 linecolor rgb "#009E73" linewidth 2.5 pointtype 9
+set linetype 4 linecolor rgb "#CC79A7" linewidth 2.5 pointtype 11
+set linetype 5 linecolor rgb "#E69F00" linewidth 2.5 pointtype 13
+set linetype 6 linecolor rgb "#56B4E9" linewidth 2.5 pointtype 6
+set linetype 7 linecolor rgb "#000000" linewidth 2.5 pointtype 4
+set linetype 8 linecolor rgb "#999999" linewidth 2.5 pointtype 8
+END
+    cat <<END
+if (format eq "svg") set terminal svg size wide,high font "DejaVu Sans,15" background "white"
+if (format eq "png") set terminal pngcairo size 2*wide,2*high font "DejaVu Sans,15" fontscale 1.7 linewidth 1.8 pointscale 1.6
+if (format eq "dumb") set terminal dumb 79 24
+if (format ne "dumb") set output "$1.".format
+END
+}
+
+no_program() { # PROGRAM: said once
+    case $demo_missing in *"$1"*) return ;; esac
+    demo_missing="$demo_missing $1"
+    say "(There is no program '$1' here, so this picture is not drawn: its data and commands are
+written anyhow. On Debian: apt-get install $1.)"
+}
+
+# NAME COMMANDS: NAME.tsv, which is there already, drawn by gnuplot commands.
+picture() {
+    demo_pictures="$demo_pictures $1"
+    case $GPF_PLOT in
+    '') return ;;
+    -) picture_to=. ;;
+    *) picture_to=$GPF_PLOT && { cp "$1.tsv" "$picture_to" || stop "cannot write to $GPF_PLOT"; } ;;
+    esac
+    { plot_style "$1" && printf '%s\n' "$2"; } >"$picture_to/$1.gp" ||
+        stop "cannot write to $GPF_PLOT"
+    if ! command -v gnuplot >/dev/null 2>&1; then
+        no_program gnuplot
+    elif [ "$GPF_PLOT" = - ]; then
+        gnuplot -e 'format="dumb"' "$1.gp" | tr -d '\f' | sed 's/ *$//' | cat -s
+        echo
+    else
+        (cd "$picture_to" && gnuplot "$1.gp" && gnuplot -e 'format="png"' "$1.gp") ||
+            stop "gnuplot could not draw $1.gp"
+        echo "(picture: $1.svg, $1.png)"
+        echo
+    fi
+}
+
+# NAME: NAME.dot, which is there already, drawn by Graphviz.
+graph_picture() {
+    demo_pictures="$demo_pictures $1"
+    case $GPF_PLOT in
+    '') return ;;
+    -) say "(The graph $1 needs more room than a terminal has: --plot DIR draws it.)" && return ;;
+    esac
+    cp "$1.dot" "$GPF_PLOT" || stop "cannot write to $GPF_PLOT"
+    if ! command -v dot >/dev/null 2>&1; then
+        no_program graphviz
+    else
+        { dot -Tsvg "$1.dot" -o "$GPF_PLOT/$1.svg" &&
+            dot -Tpng -Gdpi=110 "$1.dot" -o "$GPF_PLOT/$1.png"; } || stop "dot could not draw $1.dot"
+        echo "(picture: $1.svg, $1.png)"
+        echo
+    fi
+}
+
+closing() { # at the end of every demonstration
+    if [ -n "$GPF_PLOT" ] && [ "$GPF_PLOT" != - ]; then
+        echo "Pictures, with what they are drawn from: $GPF_PLOT"
+    elif [ -z "$GPF_PLOT" ] && [ -n "$demo_pictures" ]; then
+        echo "With pictures:  gradproof demo $demo_name --plot DIR"
+    fi
+    echo "Open and change: $demo_folder/$demo_name.sh"
+}
