@@ -19,8 +19,12 @@ trap 'exit 143' HUP TERM
 { mkdir "$demo_tmp/demo" && cp "$demo_folder"/*.gpf "$demo_tmp/demo" &&
     ln -s "$demo_folder/../data" "$demo_tmp/data" && cd "$demo_tmp/demo"; } || exit 2
 
+# Status 2 is trouble, and ends the demonstration; 1 and 3 are verdicts.
 gradproof() {
     "$GRADPROOF" "$@"
+    gradproof_status=$?
+    [ $gradproof_status -ne 2 ] || exit 2
+    return $gradproof_status
 }
 
 stop() { # WHY: the demonstration cannot go on
@@ -68,7 +72,8 @@ run_brief() { # COMMAND
     eval "$1" >brief.out
     status=$?
     awk '/^  tensor  /     { skip = 1; print "  [...]" }
-         !skip && !/^  mse: / { print }
+         /^  line .* points/ && length > 79 { sub(/  \([0-9]+ random points.*/, "") }
+         !skip && !/: reduction=/ { print }
          /^$/              { skip = 0 }' brief.out | sed '/^  seed /d' | cat -s
     echo
     [ $status -ne 2 ] || stop "that command failed"
@@ -111,6 +116,18 @@ samples() {
                 print line
             }
         }'
+}
+
+# NAME LOG: that column of a training log, behind the epoch.
+column() {
+    awk -F '\t' -v OFS='\t' -v name="$1" '
+        NR == 1 { for (j = 1; j <= NF; j++) at[$j] = j; next }
+        { print $at["epoch"], $at[name] }' "$2"
+}
+
+# NAME LOG: its value in the last row.
+last() {
+    column "$1" "$2" | awk -F '\t' 'END { print $2 }'
 }
 
 # Tab-separated rows, the first one a header, set in columns: the first to the left, the others right.
