@@ -5,6 +5,7 @@
 
 #include <gradproof.h>
 #include <jansson.h>
+#include <stdio.h>
 
 enum { CMD_TRAIN, CMD_TEST, CMD_ALL_ROWS };          /* --rows, as in gpf_model_options */
 enum { CMD_AUTO, CMD_ALWAYS, CMD_NEVER };            /* --color */
@@ -17,7 +18,8 @@ typedef struct cmd {
     int help, json, quiet, all, fast, grad, dot; /* flags */
     int rows, color, claims;                     /* choices */
     size_t seed, sample, threads, max_failures;
-    const char *at, *of;
+    const char *at, *of, *data, *out;
+    double split;     /* 0: as the model says */
     const char *plot; /* demo's --plot */
     const char **wrt; /* n_wrt patterns */
     size_t n_wrt;
@@ -36,6 +38,7 @@ int cmd_eval(const cmd *o);
 int cmd_grad(const cmd *o);
 int cmd_graph(const cmd *o);
 int cmd_ops(const cmd *o);
+int cmd_predict(const cmd *o);
 int cmd_demo(const cmd *o);
 
 /* GSL's error handler: keeps the first reason for cmd_fail_status, prints and ends nothing. */
@@ -54,7 +57,8 @@ int cmd_usage(const cmd *o, const char *text, const char *arg);
 /* The same for a status that came back, with what GSL's error handler was told. */
 int cmd_fail_status(const cmd *o, int status, const gpf_diag *why);
 
-/* The model of the first argument with --seed, --rows and --at; NULL after saying why. */
+/* The model of the first argument with --seed, --rows, --split, --load and --data; NULL after saying
+ * why. */
 gpf_model *cmd_model(const cmd *o);
 /* --of, or the model's output, or GPF_NONE if it has none; *name is what the user calls it, "" if
  * nothing. Nonzero after saying why. */
@@ -81,6 +85,8 @@ typedef struct cmd_values {
 int cmd_values_run(const cmd *o, gpf_model *m, const gpf_node *nodes, size_t n, cmd_values *v);
 void cmd_values_free(cmd_values *v);
 
+/* Digits enough to be read back exactly. */
+void cmd_put_number(FILE *to, double x);
 /* "NAME = [1 2; 3 4]", digits enough to be read back exactly. */
 void cmd_put_values(const char *name, gpf_shape shape, const double *x, size_t n);
 /* Adds members shape and values to o; numbers JSON lacks are null and listed in values_text.

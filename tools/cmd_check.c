@@ -126,6 +126,9 @@ static int prepare(const cmd *o, job *j)
     for (size_t i = 0; i < n; i++)
         j->xs[i] = j->targets[i].node;
     gpf_diag why = { 0 };
+    status = gpf_model_bound(j->model, &y, 1, &why);
+    if (status)
+        return cmd_fail_status(o, status, &why);
     j->check =
         gpf_check_alloc(gpf_model_graph(j->model), y, j->xs, NULL, n,
                         gpf_point_batch(gpf_model_point(j->model)), gpf_model_seed(j->model), &why);

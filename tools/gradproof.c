@@ -32,6 +32,10 @@ static const cmd_verb verbs[] = {
       "Prints every op with its parameters, formula and derivative at a tie, then the functions\n"
       "that are composed of ops.",
       "gradproof ops --json", 0, 0, cmd_ops },
+    { "predict", "MODEL", "what the model says of other samples, as CSV",
+      "Prints the prediction, one row per sample, and the class where the loss shows how one is\n"
+      "decided: a header, then numbers that read back exactly.",
+      "gradproof predict --load trained.npz --data new.csv examples/iris.gpf", 1, 1, cmd_predict },
     { "demo", "[NAME]", "demonstrations, step by step",
       "Lists the demonstrations, or runs one: a shell script around models, in a folder of files\n"
       "that are meant to be opened and changed. The exit status is the script's.",
@@ -40,7 +44,7 @@ static const cmd_verb verbs[] = {
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 /* Which verbs take an option: bits by position in the table above. */
-enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16, DEMO = 32 };
+enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16, PREDICT = 32, DEMO = 64 };
 
 typedef struct option_row {
     const char *name, *arg; /* arg: what to call the argument, NULL: none */
@@ -85,6 +89,16 @@ static const char *set_count(void *field, const char *arg)
 static const char *set_seed(void *field, const char *arg)
 {
     return set_whole(field, arg, "4294967295") ? WHOLE "4294967295" : NULL;
+}
+
+static const char *set_part(void *field, const char *arg)
+{
+    char *end;
+    const double x = strtod(arg, &end);
+    if (!*arg || *end || strpbrk(arg, "xX \t\n\v\f\r") || !(x > 0 && x < 1))
+        return "a number between 0 and 1";
+    *(double *)field = x;
+    return NULL;
 }
 
 static const char *set_choice(void *field, const char *arg, const char *choices)
@@ -135,13 +149,23 @@ static const option_row options[] = {
       "* ? [..] as in the shell; may be repeated; default: all params" },
     { "of", "NODE", CHECK | GRAD | GRAPH, set_text, offsetof(cmd, of),
       "the output; default: loss, or the last one-element assignment" },
+    { "of", "NODE", PREDICT, set_text, offsetof(cmd, of),
+      "what is predicted; default: what the loss compares with data" },
+    { "load", "FILE", CHECK | EVAL | GRAD | PREDICT, set_text, offsetof(cmd, at),
+      "params from a file: .safetensors, .npz, or lines NAME = [..]\n"
+      "as eval prints them" },
     { "at", "init|FILE", CHECK | EVAL | GRAD, set_text, offsetof(cmd, at),
-      "params: as the model initialises them (default), or from a\n"
-      "file of lines NAME = [..] as eval prints them" },
-    { "seed", "S", CHECK | EVAL | GRAD, set_seed, offsetof(cmd, seed),
+      "the same; init: as the model initialises them (default)" },
+    { "data", "FILE.csv", CHECK | EVAL | GRAD | PREDICT, set_text, offsetof(cmd, data),
+      "samples from this file in place of the model's: by the same\n"
+      "column names, or NAME, NAME.0, NAME.1, .. for other tables" },
+    { "split", "F", CHECK | EVAL | GRAD | PREDICT, set_part, offsetof(cmd, split),
+      "hold out this part of the samples, over the model's own split" },
+    { "out", "FILE", PREDICT, set_text, offsetof(cmd, out), "write there, not on standard output" },
+    { "seed", "S", CHECK | EVAL | GRAD | PREDICT, set_seed, offsetof(cmd, seed),
       "of initialisers, generators, splits, samples and random points;\n"
       "default: the model's own" },
-    { "rows", ROWS_CHOICES, CHECK | EVAL | GRAD, set_rows, offsetof(cmd, rows),
+    { "rows", ROWS_CHOICES, CHECK | EVAL | GRAD | PREDICT, set_rows, offsetof(cmd, rows),
       "which rows of a split table; default: train" },
     { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
       "check K elements of each tensor, chosen at random; 0: all (default)" },
@@ -166,7 +190,7 @@ static const option_row options[] = {
       "they are made of; - draws them in the terminal. Needs gnuplot" },
     { "json", NULL, CHECK | EVAL | GRAD | OPS, set_flag, offsetof(cmd, json),
       "one JSON object on standard output, errors included" },
-    { "help", NULL, CHECK | EVAL | GRAD | GRAPH | OPS | DEMO, set_flag, offsetof(cmd, help),
+    { "help", NULL, CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | DEMO, set_flag, offsetof(cmd, help),
       "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
@@ -184,7 +208,7 @@ static void print_help(void)
     printf("Usage: gradproof VERB [OPTION]... [MODEL]\n"
            "Tells whether a gradient is right and, when it is not, why.\n\nVerbs:\n");
     for (int i = 0; i < N_VERBS; i++)
-        printf("  %-6s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
+        printf("  %-7s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
     printf("\n"
            "gradproof VERB --help   the verb's options\n"
            "gradproof --version     versions, and the CBLAS, threads and CPU in use\n"

@@ -61,13 +61,19 @@ GPF_API const char *gpf_model_name(const gpf_model *m, size_t i);
  * holds nothing out. Owned by the caller; its data is the model's. */
 GPF_API gpf_point *gpf_model_rows(gpf_model *m, int rows, gpf_diag *why);
 
-/* Puts other samples in place of the model's: csv() tables are read from the file `path` instead,
- * by the same column names and categories, `standardize` with the means and deviations of the model's
- * own rows; a table that is not made from a file takes the columns NAME (one column) or NAME.0,
- * NAME.1, .. . A table whose columns the file lacks becomes unbound: an error only where it is
- * needed. The point gets as many samples as the file has rows; pointers into the old one die.
- * GPF_EFILE, GPF_EDATA, .. with the place in *why. */
+/* Puts other samples in place of the model's: its data statements are evaluated again, with csv()
+ * tables read from the file `path` instead, by the same column names and categories, `standardize`
+ * with the means and deviations of the model's own training rows, `one_hot` with its number of
+ * classes. A table made of neither files nor other tables takes the columns NAME (one column) or
+ * NAME.0, NAME.1, .. . Data of fixed size stay. A table whose columns the file lacks, or that cannot be
+ * made for as many rows, becomes unbound: an error only where it is needed (gpf_model_bound), or if it
+ * is all of them. The point gets as many samples as the file has rows, nothing is held out of
+ * them; pointers into the old point die. On failure everything is as before: GPF_EFILE, GPF_EDATA, ..
+ * with the place in *why. "-" is standard input. */
 GPF_API int gpf_model_read_data(gpf_model *m, const char *path, gpf_diag *why);
+/* GSL_SUCCESS if all data that n nodes need have values; GPF_EUNBOUND with the first one that has none
+ * and why, such as the columns a file lacked. GSL_ENOMEM. */
+GPF_API int gpf_model_bound(const gpf_model *m, const gpf_node *nodes, size_t n, gpf_diag *why);
 
 /* Settings of the model's `train` statements over the defaults, the seed that of the model. */
 GPF_API const gpf_train_options *gpf_model_train_options(const gpf_model *m);
@@ -78,11 +84,12 @@ GPF_API gpf_node gpf_model_rate(const gpf_model *m);
 /* What the model predicts: the arguments of the loss function that `loss` is made of; where the loss
  * is written out, the node called yhat, p, logits or prediction and the data called y, Y or labels. */
 GPF_API gpf_task gpf_model_task(const gpf_model *m);
-/* Text of category `code` of a data leaf (the words of a column, sorted); NULL if it has none. */
+/* Text of category `code` of a data leaf: the words of its column, sorted; of one_hot rows that of a
+ * column. NULL if it has none. */
 GPF_API const char *gpf_model_category(const gpf_model *m, gpf_node data, size_t code);
 
 /* Reads values over the params: "NAME = [..]" lines, as `gradproof eval` prints them, or an archive
- * (train.h), known by its content. */
+ * (train.h), known by its content or its ending. On failure they are as before. */
 GPF_API int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why);
 
 /* The claims, in text order. */

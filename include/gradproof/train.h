@@ -63,6 +63,7 @@
 
 #include <gradproof/check.h>
 #include <gsl/gsl_rng.h>
+#include <stdio.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -163,7 +164,8 @@ GPF_API const char *gpf_initializer_for(const char *activation);
 /* Draws a param's values into theta (all params of the graph, stride 1). arg: as many numbers as the
  * row takes, NULL: its defaults. Every param has a random stream of its own, from the seed and its
  * name: the same numbers as `param W ~ he` gives in a model with that seed. GPF_ENAME for an unknown
- * initialiser, GSL_EDOM for arguments that are wrong, GSL_EINVAL if it needs some and gets NULL. */
+ * initialiser, GSL_EDOM for arguments that are wrong, GSL_EINVAL if it needs some and gets NULL; no
+ * param, or another theta than that: GSL_EINVAL, GSL_EBADLEN through GSL_ERROR. */
 GPF_API int gpf_initialize(const gpf_graph *g, gpf_node param, gsl_vector *theta,
                            const char *initializer, const double *arg, unsigned long seed);
 
@@ -178,7 +180,7 @@ GPF_API int gpf_initialize(const gpf_graph *g, gpf_node param, gsl_vector *theta
 typedef struct gpf_minimizer_kind {
     const char *name;
     const char *formula; /* one line */
-    const void *type;    /* GSL's; NULL: gsl_multifit_nlinear */
+    const void *type;    /* the address of GSL's variable; NULL: gsl_multifit_nlinear */
 } gpf_minimizer_kind;
 GPF_API const gpf_minimizer_kind *gpf_minimizer_at(size_t i);
 GPF_API const gpf_minimizer_kind *gpf_minimizer_find(const char *name);
@@ -424,6 +426,10 @@ GPF_API int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *
 GPF_API gpf_archive *gpf_archive_read(const char *path, gpf_diag *why);
 /* 1 if the file begins as one of the two formats do. */
 GPF_API int gpf_archive_is(const char *path);
+/* A file of your own written in the same way: at any moment there is the old one or the whole new one.
+ * write: 0, or not 0 with errno set. GPF_EFILE. */
+GPF_API int gpf_file_replace(const char *path, int (*write)(void *arg, FILE *to), void *arg,
+                             gpf_diag *why);
 
 /* The params of a graph to and from a file. Reading wants every param of the graph with its shape;
  * more is ignored (optimiser state in a checkpoint). */

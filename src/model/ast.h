@@ -92,7 +92,9 @@ enum gpf__statement_kind {
     GPF__ASSIGN,
     GPF__CLAIM,
     GPF__SEED,
-    GPF__SPLIT
+    GPF__SPLIT,
+    GPF__TRAIN, /* right is a call of strings: keys and values of settings */
+    GPF__UPDATE /* right is the next value of the param called name */
 };
 
 typedef struct gpf__statement {

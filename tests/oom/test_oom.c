@@ -479,7 +479,9 @@ static const char model_text[] =
     "z = dense(h, 2)\n"
     "loss = cross_entropy(z, one_hot(c)) + lambda*l2(h.W) + mean((z[:,0] - T[:,1])^2)\n"
     "claim grad(loss, b) = sum(grad(loss, X @ W + b), axis=0)\n"
-    "claim tanh(z) = 2*sigmoid(2*z) - 1\n";
+    "claim tanh(z) = 2*sigmoid(2*z) - 1\n"
+    "train rate=0.5, optimizer=sgd\n"
+    "update b = b - rate*grad(loss, b)\n";
 
 static int op_model(double *result)
 {
@@ -497,6 +499,25 @@ static int op_model(double *result)
     *result += (double)gpf_model_n_claims(m);
     gpf_model_free(m);
     return GSL_SUCCESS;
+}
+
+/* The other rows of a split. */
+static int op_model_rows(double *result)
+{
+    static const char text[] = "split 0.5\ndata X[N,2] = [1 2; 3 4; 5 6; 7 8]\nparam w = 2\n"
+                               "p = w*X\nY = step(X - 3)\nloss = sum((p - Y)^2)\n";
+    gpf_diag why[4] = { { .status = 0 } };
+    size_t n_why = 0;
+    begin();
+    gpf_model *m = gpf_model_parse(text, strlen(text), "inline", NULL, why, COUNT(why), &n_why);
+    gpf_point *at = m ? gpf_model_rows(m, 1, why) : NULL;
+    end();
+    if (at)
+        *result = gpf_point_values(at, gpf_model_find(m, "X"))[0] +
+                  gsl_vector_get(gpf_point_params(at), 0) + (double)gpf_model_task(m).target;
+    gpf_point_free(at);
+    gpf_model_free(m);
+    return at ? GSL_SUCCESS : why[0].status;
 }
 
 /* A text with errors of its own: lack of memory is still told from them. */
@@ -570,8 +591,9 @@ static const struct {
     { "claim", op_claim, 420 },
     { "generic point", op_generic, 6 },
     { "print", op_print, 2 },
-    { "model", op_model, 430 },
+    { "model", op_model, 500 },
     { "model with errors", op_model_errors, 55 },
+    { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
     { "optimizer", op_optimizer, 1 },
 };

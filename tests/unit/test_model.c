@@ -178,6 +178,65 @@ static void test_rows_need_a_split(void **state)
     assert_int_equal(why.line, 0);
 }
 
+static void split_that_is_asked_for(void **state)
+{
+    (void)state;
+    const char *text = "split 0.25\ndata X[N,1] = [1; 2; 3; 4; 5; 6; 7; 8]\nrate2 = 2*rate\n";
+    gpf_model_options o = { .split = 0.5 };
+    gpf_model *m = model_of(text, &o);
+    assert_int_equal(gpf_point_batch(gpf_model_point(m)), 4);
+    gpf_model_free(m);
+    m = model_of(text + strlen("split 0.25\n"), &o);
+    assert_int_equal(gpf_point_batch(gpf_model_point(m)), 4);
+    gpf_model_free(m);
+    static const double bad[] = { -0.5, 1, NAN, INFINITY };
+    for (size_t i = 0; i < 4; i++) {
+        gpf_diag why;
+        size_t n;
+        o.split = bad[i];
+        assert_null(gpf_model_parse(text, strlen(text), "t", &o, &why, 1, &n));
+        assert_int_equal(n, 1);
+        assert_int_equal(why.status, GPF_EDATA);
+    }
+    gpf_diag why;
+    size_t n;
+    o.split = 0.5;
+    assert_null(gpf_model_parse("a = 1\n", 6, "t", &o, &why, 1, &n));
+    assert_string_equal(why.text, "split: no data has N rows to hold out");
+}
+
+static void rows_of_the_split(void **state)
+{
+    (void)state;
+    gpf_diag why;
+    gpf_model *m = model_of("split 0.25\ndata X[N,2] = [1 2; 3 4; 5 6; 7 8]\ndata k[2] = 3\n"
+                            "param w = 7\nf = sum(X)*w*rate*k[0]\n",
+                            NULL);
+    gsl_vector_set_all(gpf_point_params(gpf_model_point(m)), 2);
+    const gpf_node X = gpf_model_find(m, "X");
+    double sum = 0;
+    for (int rows = 0; rows <= 2; rows++) {
+        static const size_t samples[] = { 3, 1, 4 };
+        gpf_point *at = gpf_model_rows(m, rows, &why);
+        assert_non_null(at);
+        assert_int_equal(gpf_point_batch(at), samples[rows]);
+        assert_true(gsl_vector_get(gpf_point_params(at), 0) == 2);
+        for (size_t i = 0; i < 2 * samples[rows]; i++)
+            sum += gpf_point_values(at, X)[i];
+        assert_true(gpf_point_values(at, gpf_model_rate(m))[0] == gpf_model_train_options(m)->rate);
+        assert_true(gpf_point_values(at, gpf_model_find(m, "k"))[1] == 3);
+        gpf_point_free(at);
+    }
+    assert_true(sum == 2 * 36); /* both parts make the whole */
+    gpf_model_free(m);
+    m = model_of("data X[N,1] = [1; 2]\n", NULL);
+    assert_null(gpf_model_rows(m, 1, &why));
+    assert_int_equal(why.status, GPF_EDATA);
+    assert_string_equal(why.text, "t.gpf holds nothing out: it has no split");
+    assert_null(gpf_model_rows(m, 1, NULL));
+    gpf_model_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -189,6 +248,8 @@ int main(void)
         cmocka_unit_test(errors_beyond_the_callers_room_are_counted),
         cmocka_unit_test(growth_is_limited),
         cmocka_unit_test(test_rows_need_a_split),
+        cmocka_unit_test(split_that_is_asked_for),
+        cmocka_unit_test(rows_of_the_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
