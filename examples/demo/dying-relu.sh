@@ -39,7 +39,7 @@ behind it do not move. Sample 0 still moves them. So far all is well, and the ch
 run "gradproof check --quiet dying-relu.gpf"
 
 step "One step of gradient descent, rate 1/4; forward again"
-run "gradproof train --epochs 1 --rate 0.25 --quiet --save step1.npz dying-relu.gpf"
+run "gradproof train --epochs 1 --quiet --save step1.npz dying-relu.gpf"
 forward --load step1.npz dying-relu.gpf
 backward --load step1.npz dying-relu.gpf
 say "One large error, one step, and unit 0 is off for both samples: it is dead. Its row of the

@@ -139,10 +139,13 @@ table() {
           }
           if (NF > cols) cols = NF }
         END {
+            total = 0
+            for (j = 1; j <= cols; j++) total += wide[j] + 3
+            gap = total > 78 ? "  " : "   "
             for (i = 1; i <= NR; i++) {
                 out = ""
                 for (j = 1; j <= cols; j++)
-                    out = out sprintf("%s%" (j == 1 ? "-" : "") wide[j] "s", j == 1 ? "  " : "   ", cell[i, j])
+                    out = out sprintf("%s%" (j == 1 ? "-" : "") wide[j] "s", j == 1 ? "  " : gap, cell[i, j])
                 sub(/ +$/, "", out)
                 print out
                 if (i == 1) {
