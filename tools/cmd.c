@@ -5,6 +5,7 @@
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* What GSL's handler was told first. Threads of the checker may report at once. */
 static char gsl_reason[256];
@@ -161,6 +162,14 @@ static int load(const cmd *o, gpf_model *m)
     if (!status && o->data)
         status = gpf_model_read_data(m, o->data, &why);
     return status ? cmd_fail_status(o, status, &why) : 0;
+}
+
+int cmd_use_color(const cmd *o)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    if (o->color != CMD_AUTO)
+        return o->color == CMD_ALWAYS;
+    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") && !(no && *no);
 }
 
 gpf_model *cmd_model(const cmd *o)

@@ -15,11 +15,13 @@ enum { CMD_WITH_CLAIMS, CMD_NO_CLAIMS, CMD_CLAIMS }; /* --claims */
 /* One call of the command. The options are rows of the table in gradproof.c. */
 typedef struct cmd {
     const struct cmd_verb *verb;
-    int help, json, quiet, all, fast, grad, dot; /* flags */
-    int rows, color, claims;                     /* choices */
+    int help, json, quiet, all, fast, grad, dot, values; /* flags */
+    int rows, color, claims;                             /* choices */
     size_t seed, sample, threads, max_failures;
     const char *at, *of, *data, *out;
-    double split;     /* 0: as the model says */
+    double split; /* 0: as the model says */
+    double rate;  /* where rate_given */
+    int rate_given;
     const char *plot; /* demo's --plot */
     const char **wrt; /* n_wrt patterns */
     size_t n_wrt;
@@ -37,6 +39,7 @@ int cmd_check(const cmd *o);
 int cmd_eval(const cmd *o);
 int cmd_grad(const cmd *o);
 int cmd_graph(const cmd *o);
+int cmd_health(const cmd *o);
 int cmd_ops(const cmd *o);
 int cmd_predict(const cmd *o);
 int cmd_demo(const cmd *o);
@@ -56,6 +59,9 @@ int cmd_failf(const cmd *o, int status, const char *format, ...)
 int cmd_usage(const cmd *o, const char *text, const char *arg);
 /* The same for a status that came back, with what GSL's error handler was told. */
 int cmd_fail_status(const cmd *o, int status, const gpf_diag *why);
+
+/* 1: verdicts in colours, as --color or the terminal says. */
+int cmd_use_color(const cmd *o);
 
 /* The model of the first argument with --seed, --rows, --split, --load and --data; NULL after saying
  * why. */

@@ -59,14 +59,6 @@ static int show_progress(void *arg, size_t done, size_t total)
     return interrupted;
 }
 
-static int use_color(const cmd *o)
-{
-    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-    if (o->color != CMD_AUTO)
-        return o->color == CMD_ALWAYS;
-    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") && !(no && *no);
-}
-
 /* Everything a check needs and leaves behind, freed in one place. */
 typedef struct job {
     gpf_model *model;
@@ -236,7 +228,7 @@ static int check_model(const cmd *o, job *j)
     gpf_report_options report = gpf_report_defaults();
     report.all = o->all;
     report.quiet = o->quiet;
-    report.color = use_color(o);
+    report.color = cmd_use_color(o);
     report.model = strcmp(o->args[0], "-") ? o->args[0] : "standard input";
     report.output = j->output;
     report.notes = j->notes;

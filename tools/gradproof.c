@@ -4,6 +4,7 @@
 #include "cmd.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <float.h>
 #include <getopt.h>
 #include <gsl/gsl_version.h>
 #include <limits.h>
@@ -36,6 +37,10 @@ static const cmd_verb verbs[] = {
       "Prints the prediction, one row per sample, and the class where the loss shows how one is\n"
       "decided: a header, then numbers that read back exactly.",
       "gradproof predict --load trained.npz --data new.csv examples/iris.gpf", 1, 1, cmd_predict },
+    { "health", "MODEL", "can this net learn?",
+      "Looks for units that are dead, saturated or identical, for params without a gradient, for\n"
+      "gradients and values that vanish or explode, and says why and what usually helps.",
+      "gradproof health --load trained.npz examples/iris.gpf", 1, 1, cmd_health },
     { "demo", "[NAME]", "demonstrations, step by step",
       "Lists the demonstrations, or runs one: a shell script around models, in a folder of files\n"
       "that are meant to be opened and changed. The exit status is the script's.",
@@ -44,7 +49,7 @@ static const cmd_verb verbs[] = {
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
 /* Which verbs take an option: bits by position in the table above. */
-enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16, PREDICT = 32, DEMO = 64 };
+enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16, PREDICT = 32, HEALTH = 64, DEMO = 128 };
 
 typedef struct option_row {
     const char *name, *arg; /* arg: what to call the argument, NULL: none */
@@ -101,6 +106,18 @@ static const char *set_part(void *field, const char *arg)
     return NULL;
 }
 
+/* The field is the whole cmd: whether it was given counts too. */
+static const char *set_rate(void *field, const char *arg)
+{
+    cmd *o = field;
+    char *end;
+    o->rate = strtod(arg, &end);
+    o->rate_given = 1;
+    if (!*arg || *end || strpbrk(arg, "xX \t\n\v\f\r") || !(o->rate > 0 && o->rate <= DBL_MAX))
+        return "a number above 0";
+    return NULL;
+}
+
 static const char *set_choice(void *field, const char *arg, const char *choices)
 {
     size_t n = strlen(arg);
@@ -147,26 +164,30 @@ static const option_row options[] = {
     { "wrt", "PATTERN", CHECK | GRAD | GRAPH, add_pattern, 0,
       "names of params, data or assigned nodes to differentiate by;\n"
       "* ? [..] as in the shell; may be repeated; default: all params" },
-    { "of", "NODE", CHECK | GRAD | GRAPH, set_text, offsetof(cmd, of),
+    { "of", "NODE", CHECK | GRAD | GRAPH | HEALTH, set_text, offsetof(cmd, of),
       "the output; default: loss, or the last one-element assignment" },
     { "of", "NODE", PREDICT, set_text, offsetof(cmd, of),
       "what is predicted; default: what the loss compares with data" },
-    { "load", "FILE", CHECK | EVAL | GRAD | PREDICT, set_text, offsetof(cmd, at),
+    { "load", "FILE", CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_text, offsetof(cmd, at),
       "params from a file: .safetensors, .npz, or lines NAME = [..]\n"
       "as eval prints them" },
-    { "at", "init|FILE", CHECK | EVAL | GRAD, set_text, offsetof(cmd, at),
+    { "at", "init|FILE", CHECK | EVAL | GRAD | GRAPH | HEALTH, set_text, offsetof(cmd, at),
       "the same; init: as the model initialises them (default)" },
-    { "data", "FILE.csv", CHECK | EVAL | GRAD | PREDICT, set_text, offsetof(cmd, data),
+    { "data", "FILE.csv", CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_text,
+      offsetof(cmd, data),
       "samples from this file in place of the model's: by the same\n"
       "column names, or NAME, NAME.0, NAME.1, .. for other tables" },
-    { "split", "F", CHECK | EVAL | GRAD | PREDICT, set_part, offsetof(cmd, split),
+    { "split", "F", CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_part, offsetof(cmd, split),
       "hold out this part of the samples, over the model's own split" },
     { "out", "FILE", PREDICT, set_text, offsetof(cmd, out), "write there, not on standard output" },
-    { "seed", "S", CHECK | EVAL | GRAD | PREDICT, set_seed, offsetof(cmd, seed),
+    { "seed", "S", CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_seed, offsetof(cmd, seed),
       "of initialisers, generators, splits, samples and random points;\n"
       "default: the model's own" },
-    { "rows", ROWS_CHOICES, CHECK | EVAL | GRAD | PREDICT, set_rows, offsetof(cmd, rows),
-      "which rows of a split table; default: train" },
+    { "rows", ROWS_CHOICES, CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_rows,
+      offsetof(cmd, rows), "which rows of a split table; default: train" },
+    { "rate", "R", HEALTH, set_rate, 0,
+      "judge the length of a step of plain descent at this learning rate;\n"
+      "default: the model's, if its optimizer is sgd" },
     { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
       "check K elements of each tensor, chosen at random; 0: all (default)" },
     { "fast", NULL, CHECK, set_flag, offsetof(cmd, fast),
@@ -180,18 +201,18 @@ static const option_row options[] = {
       "test the claims of the model too (default), not, or only them" },
     { "all", NULL, CHECK, set_flag, offsetof(cmd, all),
       "show every element in order, not only what needs a look" },
-    { "quiet", NULL, CHECK, set_flag, offsetof(cmd, quiet), "print the closing line only" },
-    { "color", COLOR_CHOICES, CHECK, set_color, offsetof(cmd, color),
+    { "quiet", NULL, CHECK | HEALTH, set_flag, offsetof(cmd, quiet),
+      "print the closing line only" },
+    { "color", COLOR_CHOICES, CHECK | HEALTH, set_color, offsetof(cmd, color),
       "colour the verdicts; auto (default): on a terminal" },
     { "grad", NULL, GRAPH, set_flag, offsetof(cmd, grad), "with the gradient of the output" },
+    { "values", NULL, GRAPH, set_flag, offsetof(cmd, values),
+      "with the value of every node; with --grad also d output/d node" },
     { "dot", NULL, GRAPH, set_flag, offsetof(cmd, dot), "as a Graphviz digraph" },
-    { "plot", "DIR|-", DEMO, set_text, offsetof(cmd, plot),
-      "draw pictures too: SVG and PNG into DIR, with the .gp and .tsv\n"
-      "they are made of; - draws them in the terminal. Needs gnuplot" },
-    { "json", NULL, CHECK | EVAL | GRAD | OPS, set_flag, offsetof(cmd, json),
+    { "json", NULL, CHECK | EVAL | GRAD | OPS | HEALTH, set_flag, offsetof(cmd, json),
       "one JSON object on standard output, errors included" },
-    { "help", NULL, CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | DEMO, set_flag, offsetof(cmd, help),
-      "print this and exit" },
+    { "help", NULL, CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH, set_flag,
+      offsetof(cmd, help), "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
 
@@ -239,6 +260,8 @@ static void print_verb_help(const cmd_verb *v)
     }
     if (v->run == cmd_check)
         printf("\n%s", exit_text);
+    else if (v->run == cmd_health)
+        printf("\nExit status: 0 healthy, 1 findings, 2 trouble.\n");
     else
         printf("\nExit status: 0, or 2 in trouble.\n");
     printf("\nExample:\n  %s\n", v->example);

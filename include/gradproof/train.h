@@ -480,10 +480,12 @@ typedef struct gpf_unit {
 typedef struct gpf_layer {
     gpf_node z, a, weight, bias; /* bias: GPF_NONE if there is none; a = z without activation */
     size_t units, samples;
-    int sloped;           /* 1: a is elementwise in z, so that units can be off */
+    int hidden;           /* 1: later weights multiply what comes of a */
+    int sloped;           /* 1: a hidden a that is elementwise in z, so that units can be off */
     const gpf_unit *unit; /* units of them; borrowed */
     size_t dead, nearly, saturated, distinct; /* numbers of units */
-    size_t rank;                              /* of the weights, numerically */
+    size_t rank; /* of the weights, numerically; (size_t)-1 where both their sizes are above 256 or
+                    one is above 4096: not computed */
     double activation;                        /* root mean square of a */
     double gradient;                          /* norm of d loss/d z */
     double weight_gradient, weight_norm;      /* norms of d loss/d W and W */
@@ -498,7 +500,8 @@ GPF_API gpf_health *gpf_health_alloc(gpf_graph *g, gpf_node loss, size_t N, cons
                                      double rate, gpf_diag *why);
 GPF_API void gpf_health_free(gpf_health *h);
 GPF_API int gpf_health_run(gpf_health *h, const gpf_point *at);
-GPF_API double gpf_health_loss(const gpf_health *h);
+GPF_API double gpf_health_loss(const gpf_health *h); /* its value; NaN before a run */
+GPF_API gpf_node gpf_health_output(const gpf_health *h);
 GPF_API size_t gpf_health_n_layers(const gpf_health *h); /* from the input on */
 GPF_API const gpf_layer *gpf_health_layer(const gpf_health *h, size_t i);
 GPF_API size_t gpf_health_n_findings(const gpf_health *h); /* 0: healthy; worst first */

@@ -1,0 +1,845 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the measurements of a net mean. A finding names a cause; what follows from it is told with it
+ * and is no finding of its own. */
+#include "train/health.h"
+
+#include <gsl/gsl_math.h>
+#include <string.h>
+
+/* Rows: name, what usually helps, how bad (0: worst). */
+static const struct {
+    const char *name, *help;
+    int rank;
+} kinds[GPF_N_FINDINGS] = {
+    [GPF_DEAD_UNIT] = { "dead unit",
+                        "standardise the inputs, take a smaller step, begin with ~ he and biases "
+                        ">= 0, or use an activation with a slope everywhere (leaky_relu, elu)",
+                        2 },
+    [GPF_NEARLY_DEAD] = { "nearly dead",
+                          "standardise the inputs, take a smaller step, or use leaky_relu or elu",
+                          8 },
+    [GPF_SATURATED] = { "saturated",
+                        "smaller initial weights (~ glorot), standardised inputs, a smaller step",
+                        7 },
+    [GPF_IDENTICAL_UNITS] = { "identical units",
+                              "begin with random weights (~ he, ~ glorot): equal units get equal "
+                              "gradients and never part",
+                              5 },
+    [GPF_NO_GRADIENT] = { "no gradient",
+                          "begin with random weights (~ he, ~ glorot) instead of zeros, leave out "
+                          "columns that say nothing and params that nothing uses",
+                          1 },
+    [GPF_VANISHING] = { "vanishing",
+                        "weights of the right size (~ he for relu, ~ glorot for tanh), relu or "
+                        "leaky_relu instead of sigmoid, fewer layers, or skip connections",
+                        4 },
+    [GPF_EXPLODING] = { "exploding",
+                        "weights of the right size (~ he for relu, ~ glorot for tanh), clipped "
+                        "gradients, standardised inputs",
+                        3 },
+    [GPF_LARGE_STEP] = { "large step", "a smaller rate, a warm-up, standardised inputs and targets",
+                         6 },
+    [GPF_TINY_STEP] = { "tiny step", "a larger rate", 10 },
+    [GPF_CONSTANT] = { "constant prediction",
+                       "look for dead, saturated or identical units, and whether the inputs say "
+                       "anything about the target",
+                       9 },
+    [GPF_NOT_FINITE] = { "not finite",
+                         "a smaller step, standardised inputs, losses that take logits, smaller "
+                         "initial weights",
+                         0 },
+};
+
+const char *gpf_finding_name(gpf_finding_kind k)
+{
+    return (unsigned)k < GPF_N_FINDINGS ? kinds[k].name : "";
+}
+
+const char *gpf_finding_help(gpf_finding_kind k)
+{
+    return (unsigned)k < GPF_N_FINDINGS ? kinds[k].help : "";
+}
+
+/* Nets of all depths and widths that learn stay far within these, see tests/unit/test_finding.c.
+ * He's and Glorot's initial weights keep the mean square of values and gradients from layer to layer,
+ * so a growth of the root mean square by a factor f has a probability below 1/f^2 (Markov); a sigmoid
+ * shrinks gradients to 1/4 and less per layer, which 5 layers still survive. */
+static const double grows = 1e3, shrinks = 1e-5;
+/* A prediction spreads less than this part of the target: it is the same for every sample. */
+static const double no_spread = 1e-3;
+/* Cosine between residuals and what a layer sees: below, its weights cannot use them; above, they
+ * clearly can. Of noise alone it is about 1/sqrt(samples). */
+static const double unrelated = 1e-4, related = 0.05;
+/* Correlation of prediction and target from which a net does what it is for. */
+static const double fits = 0.5;
+/* Length of one step as part of the length of all weights. */
+static const double step_large = 1, step_tiny = 1e-6;
+
+/* Why a param gets no gradient. */
+enum {
+    NOTHING = -1,
+    UNUSED,
+    STEP,
+    ZERO,
+    FLAT,
+    CANCEL,
+    OTHER,
+    N_CAUSES
+}; /* DEAD, then INPUT: by layer */
+
+static int dead_cause(size_t layer)
+{
+    return N_CAUSES + 2 * (int)layer;
+}
+
+static int input_cause(size_t layer)
+{
+    return N_CAUSES + 2 * (int)layer + 1;
+}
+
+typedef struct words {
+    char text[sizeof((gpf_finding *)0)->text];
+} words;
+
+static const char *name(const gpf_health *h, gpf_node n, char buf[64])
+{
+    return gpf_node_label(h->g, n, buf, 64);
+}
+
+static const char *s(size_t n)
+{
+    return n == 1 ? "" : "s";
+}
+
+/* "A", "A and B", "A, B and 3 more": item i of `of` that `take` accepts. */
+enum { LISTED = 4 };
+static size_t put_list(words *w, size_t of, bool (*take)(const void *arg, size_t i),
+                       void (*put)(const void *arg, size_t i, char buf[64]), const void *arg)
+{
+    size_t n = 0, at = 0;
+    for (size_t i = 0; i < of; i++)
+        n += take(arg, i);
+    const size_t shown = n <= LISTED ? n : LISTED - 1;
+    for (size_t i = 0; i < of && at < shown; i++) {
+        char item[64];
+        if (!take(arg, i))
+            continue;
+        put(arg, i, item);
+        gpf__append(w->text, sizeof w->text, "%s%s",
+                    at == 0                     ? ""
+                    : at + 1 == n && shown == n ? " and "
+                                                : ", ",
+                    item);
+        at++;
+    }
+    if (n > shown)
+        gpf__append(w->text, sizeof w->text, " and %zu more", n - shown);
+    return n;
+}
+
+static void put_index(const void *arg, size_t i, char buf[64])
+{
+    (void)arg;
+    gpf__format(buf, 64, "%zu", i);
+}
+
+/* Worst first; of equals the one that was found first. */
+static void add(gpf_health *h, gpf_finding_kind kind, int layer, gpf_node node, size_t n_units,
+                const words *w)
+{
+    if (h->n_findings == h->max_findings)
+        return;
+    gpf_finding f = { .kind = kind, .layer = layer, .node = node, .n_units = n_units };
+    memcpy(f.text, w->text, sizeof f.text);
+    const int rank = kinds[kind].rank + (n_units ? GPF_N_FINDINGS : 0);
+    size_t at = h->n_findings++;
+    for (; at > 0; at--) {
+        const gpf_finding *before = &h->finding[at - 1];
+        if (kinds[before->kind].rank + (before->n_units ? GPF_N_FINDINGS : 0) <= rank)
+            break;
+        h->finding[at] = *before;
+    }
+    h->finding[at] = f;
+}
+
+static bool all_zero(const double *x, size_t n)
+{
+    for (size_t i = 0; x && i < n; i++)
+        if (x[i] != 0)
+            return false;
+    return true;
+}
+
+static bool no_delta(const gpf_health *h, size_t l)
+{
+    return all_zero(gpf__measure(h, h->measured[l].delta), h->layer[l].units);
+}
+
+static bool no_input(const gpf_health *h, size_t p)
+{
+    return all_zero(gpf__measure(h, h->factor[p].input), h->factor[p].inputs);
+}
+
+static bool zero_weight(const gpf_health *h, size_t l)
+{
+    return h->layer[l].weight_norm == 0;
+}
+
+static bool all_dead(const gpf_health *h, size_t l)
+{
+    return h->layer[l].sloped && h->layer[l].dead == h->layer[l].units;
+}
+
+static bool feeds(const gpf_health *h, size_t l, size_t p)
+{
+    return h->found.feeds[l * h->found.n_products + p];
+}
+
+/* Why what product p sees is 0 for all samples. */
+static int cause_before(const gpf_health *h, size_t p)
+{
+    for (;;) {
+        size_t l = 0;
+        while (l < h->found.n && !feeds(h, l, p))
+            l++;
+        if (l == h->found.n)
+            return input_cause(h->found.product[p].layer);
+        if (zero_weight(h, l))
+            return ZERO;
+        if (!all_dead(h, l))
+            return OTHER;
+        p = h->found.layer[l].product;
+        if (!no_input(h, p))
+            return dead_cause(l);
+    }
+}
+
+/* Why all units of layer l are dead: it may be for what comes in. */
+static int cause_of_death(const gpf_health *h, size_t l)
+{
+    const size_t p = h->found.layer[l].product;
+    return no_input(h, p)                                     ? cause_before(h, p)
+           : zero_weight(h, l) && h->layer[l].activation == 0 ? ZERO
+                                                              : dead_cause(l);
+}
+
+/* Why nothing comes back to the z of layer l. */
+static int cause_behind(const gpf_health *h, size_t l)
+{
+    for (;;) {
+        bool passes = false, beyond = false;
+        size_t next = 0;
+        if (!h->layer[l].hidden)
+            return FLAT;
+        for (size_t p = 0; p < h->found.n_products; p++) {
+            if (!feeds(h, l, p) || h->factor[p].norm == 0)
+                continue;
+            passes = true;
+            if (no_delta(h, h->found.product[p].layer))
+                next = h->found.product[p].layer;
+            else
+                beyond = true;
+        }
+        if (!passes)
+            return ZERO;
+        if (h->measured[l].blocked)
+            return STEP;
+        if (all_dead(h, l))
+            return cause_of_death(h, l);
+        if (beyond)
+            return OTHER;
+        l = next; /* a later one: its z depends on this one's */
+    }
+}
+
+/* Why param i has a gradient of 0; NOTHING if it is not. */
+static int cause_of(const gpf_health *h, size_t i)
+{
+    const gpf_node param = gpf_graph_param(h->g, i);
+    if (h->params[i] == GPF__ABSENT)
+        return h->found.used[param] ? STEP : UNUSED;
+    if (!all_zero(gpf__measure(h, h->params[i]), gpf_plan_output_size(h->plan, h->params[i])))
+        return NOTHING;
+    for (size_t p = 0; p < h->found.n_products; p++) {
+        const size_t l = h->found.product[p].layer;
+        if (h->found.product[p].weight == param)
+            return no_delta(h, l)   ? cause_behind(h, l)
+                   : no_input(h, p) ? cause_before(h, p)
+                                    : CANCEL;
+    }
+    for (size_t l = 0; l < h->found.n; l++)
+        if (h->found.layer[l].bias == param)
+            return no_delta(h, l) ? cause_behind(h, l) : CANCEL;
+    return OTHER;
+}
+
+/* The params of one cause, as a list. */
+typedef struct of_cause {
+    const gpf_health *h;
+    int cause;
+} of_cause;
+
+static bool has_cause(const void *arg, size_t i)
+{
+    const of_cause *c = arg;
+    return c->h->cause[i] == c->cause;
+}
+
+static void put_param(const void *arg, size_t i, char buf[64])
+{
+    const of_cause *c = arg;
+    name(c->h, gpf_graph_param(c->h->g, i), buf);
+}
+
+static size_t count_cause(const gpf_health *h, int cause)
+{
+    size_t n = 0;
+    for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g); i++)
+        n += h->cause[i] == cause;
+    return n;
+}
+
+static size_t put_params(words *w, const gpf_health *h, int cause)
+{
+    return put_list(w, gpf_graph_n_param_tensors(h->g), has_cause, put_param,
+                    &(of_cause){ h, cause });
+}
+
+static bool is_zero_weight(const void *arg, size_t l)
+{
+    const gpf_health *h = arg;
+    bool before = false;
+    for (size_t k = 0; k < l; k++)
+        before |= h->layer[k].weight == h->layer[l].weight;
+    return zero_weight(h, l) && !before;
+}
+
+static void put_weight(const void *arg, size_t l, char buf[64])
+{
+    const gpf_health *h = arg;
+    name(h, h->layer[l].weight, buf);
+}
+
+/* ", so W1 and b1 have no gradient", and what that makes of the prediction. */
+static void put_consequence(words *w, const gpf_health *h, int cause)
+{
+    const size_t n = count_cause(h, cause);
+    if (n) {
+        gpf__append(w->text, sizeof w->text, ", so ");
+        put_params(w, h, cause);
+        gpf__append(w->text, sizeof w->text, " ha%s no gradient", n == 1 ? "s" : "ve");
+    }
+    const double *spread = gpf__measure(h, h->spread[0]);
+    if (n && spread && all_zero(spread, gpf_plan_output_size(h->plan, h->spread[0])))
+        gpf__append(w->text, sizeof w->text, "; the prediction is the same for every sample");
+}
+
+static void judge_params(gpf_health *h)
+{
+    const size_t n = gpf_graph_n_param_tensors(h->g);
+    size_t silent = 0, explained = 0;
+    char a[64], b[64];
+    for (size_t i = 0; i < n; i++) {
+        h->cause[i] = cause_of(h, i);
+        silent += h->cause[i] != NOTHING;
+        explained += h->cause[i] != NOTHING && h->cause[i] != CANCEL && h->cause[i] != OTHER;
+    }
+    size_t first[N_CAUSES] = { 0 };
+    for (size_t i = n; i-- > 0;)
+        if (h->cause[i] >= 0 && h->cause[i] < N_CAUSES)
+            first[h->cause[i]] = i;
+    for (int c = 0; c < N_CAUSES; c++) {
+        words w = { "" };
+        const size_t k = count_cause(h, c);
+        const gpf_node about = k ? gpf_graph_param(h->g, first[c]) : GPF_NONE;
+        if (!k)
+            continue;
+        switch (c) {
+        case UNUSED:
+            gpf__format(w.text, sizeof w.text, "%s does not use ", name(h, h->loss, a));
+            put_params(&w, h, c);
+            break;
+        case STEP: {
+            size_t l = 0;
+            while (l < h->found.n && !h->measured[l].blocked)
+                l++;
+            put_params(&w, h, c);
+            gpf__append(w.text, sizeof w.text, " reach%s %s only through %s, whose slope is 0",
+                        k == 1 ? "es" : "", name(h, h->loss, a),
+                        l < h->found.n ? name(h, h->layer[l].a, b) : "steps");
+            break;
+        }
+        case ZERO: {
+            const size_t zeros = put_list(&w, h->found.n, is_zero_weight, put_weight, h);
+            gpf__append(w.text, sizeof w.text, " %s zero", zeros == 1 ? "is" : "are");
+            put_consequence(&w, h, c);
+            if (n - silent >= 1 && n - silent <= 3) {
+                gpf__append(w.text, sizeof w.text, "; only ");
+                put_params(&w, h, NOTHING);
+                gpf__append(w.text, sizeof w.text, " move%s", n - silent == 1 ? "s" : "");
+            }
+            break;
+        }
+        case FLAT:
+            /* A loss of 0 has nowhere to go. */
+            if (h->value == 0)
+                continue;
+            gpf__format(w.text, sizeof w.text, "%s is flat where it is now", name(h, h->loss, a));
+            put_consequence(&w, h, c);
+            break;
+        case CANCEL:
+            /* Of a bias that is nothing: the residuals of balanced classes add up to 0. */
+            if (silent < n)
+                continue;
+            put_params(&w, h, c);
+            gpf__append(w.text, sizeof w.text,
+                        ": the terms of all samples cancel, and no other param moves");
+            break;
+        default:
+            if (explained || silent == n)
+                continue;
+            put_params(&w, h, c);
+            gpf__append(w.text, sizeof w.text, " get%s a gradient of exactly 0", k == 1 ? "s" : "");
+        }
+        add(h, GPF_NO_GRADIENT, -1, about, 0, &w);
+    }
+}
+
+/* Units or columns by a test of their number. */
+typedef struct some {
+    const gpf_health *h;
+    size_t layer, product;
+    const double *values;
+} some;
+
+/* A unit of weights used more than once is dead if it is off in all its uses. */
+static bool is_dead(const void *arg, size_t k)
+{
+    const some *of = arg;
+    const gpf_health *h = of->h;
+    const gpf_layer *y = &h->layer[of->layer];
+    if (!(y->unit[k].off >= 1))
+        return false;
+    const int axis = h->found.product[h->found.layer[of->layer].product].unit_axis;
+    for (size_t l = 0; l < h->found.n; l++)
+        if (h->layer[l].weight == y->weight && h->layer[l].hidden &&
+            h->found.product[h->found.layer[l].product].unit_axis == axis &&
+            !(h->layer[l].unit[k].off >= 1))
+            return false;
+    return true;
+}
+
+static bool is_nearly(const void *arg, size_t k)
+{
+    const some *of = arg;
+    const double off = of->h->layer[of->layer].unit[k].off;
+    return off >= GPF__MOST && off < 1;
+}
+
+static bool is_saturated(const void *arg, size_t k)
+{
+    const some *of = arg;
+    const gpf_unit *u = &of->h->layer[of->layer].unit[k];
+    return u->saturated >= GPF__MOST && u->off < GPF__MOST;
+}
+
+static bool is_zero_column(const void *arg, size_t k)
+{
+    return ((const some *)arg)->values[k] == 0;
+}
+
+/* "all 8 units of h1 are", "units 1 and 3 of h1 are" */
+static size_t put_units(words *w, const gpf_health *h, size_t l,
+                        bool (*take)(const void *arg, size_t i))
+{
+    const some of = { .h = h, .layer = l };
+    const size_t units = h->layer[l].units;
+    size_t n = 0;
+    char label[64];
+    for (size_t k = 0; k < units; k++)
+        n += take(&of, k);
+    if (n == units && n > 1) {
+        gpf__append(w->text, sizeof w->text, "all %zu units", n);
+    } else {
+        gpf__append(w->text, sizeof w->text, "unit%s ", s(n));
+        put_list(w, units, take, put_index, &of);
+    }
+    gpf__append(w->text, sizeof w->text, " of %s %s", name(h, h->layer[l].a, label),
+                n == 1 ? "is" : "are");
+    return n;
+}
+
+static void judge_dead(gpf_health *h, size_t l)
+{
+    const gpf_layer *y = &h->layer[l];
+    const some of = { .h = h, .layer = l };
+    words w = { "" };
+    bool off = true;
+    size_t dead = 0;
+    for (size_t k = 0; k < y->units; k++) {
+        dead += is_dead(&of, k);
+        off &= !is_dead(&of, k) || (y->unit[k].mean == 0 && y->unit[k].deviation == 0);
+    }
+    if (dead == 0 || (all_dead(h, l) && cause_of_death(h, l) != dead_cause(l)))
+        return;
+    put_units(&w, h, l, is_dead);
+    gpf__append(w.text, sizeof w.text,
+                off ? " off for all %zu sample%s" : " flat: slope 0 for all %zu sample%s",
+                y->samples, s(y->samples));
+    put_consequence(&w, h, dead_cause(l));
+    add(h, GPF_DEAD_UNIT, (int)l, y->a, dead == y->units ? 0 : dead, &w);
+}
+
+static void judge_slopes(gpf_health *h, size_t l, bool good)
+{
+    const gpf_layer *y = &h->layer[l];
+    /* A unit that is seldom on is what relu is for; a layer of them is closed. */
+    if (y->nearly && 10 * (y->nearly + y->dead) >= 9 * y->units) {
+        words w = { "" };
+        put_units(&w, h, l, is_nearly);
+        gpf__append(w.text, sizeof w.text, " off for %g %% of the %zu samples or more",
+                    100 * GPF__MOST, y->samples);
+        add(h, GPF_NEARLY_DEAD, (int)l, y->a, y->nearly == y->units ? 0 : y->nearly, &w);
+    }
+    /* In a net that does its work, a unit at its ends is a decision. */
+    if (!good && y->saturated && 4 * y->saturated >= y->units) {
+        words w = { "" };
+        put_units(&w, h, l, is_saturated);
+        gpf__append(w.text, sizeof w.text,
+                    " saturated: slope below %g for %g %% of the samples or more", GPF__SMALL_SLOPE,
+                    100 * GPF__MOST);
+        add(h, GPF_SATURATED, (int)l, y->a, y->saturated == y->units ? 0 : y->saturated, &w);
+    }
+}
+
+/* Units of the first group of twins. */
+static bool is_twin(const void *arg, size_t k)
+{
+    const some *of = arg;
+    return (size_t)of->h->layer[of->layer].unit[k].twin == of->product;
+}
+
+static void judge_twins(gpf_health *h, size_t l)
+{
+    const gpf_layer *y = &h->layer[l];
+    size_t leader = y->units, twins = 0, groups = 0;
+    bool moves = y->weight_gradient != 0;
+    for (size_t p = 0; p < h->found.n_products; p++)
+        moves |= feeds(h, l, p) && h->layer[h->found.product[p].layer].weight_gradient != 0;
+    if (!y->hidden || !moves) /* where nothing moves that is the finding */
+        return;
+    for (size_t k = 0; k < y->units; k++) {
+        const size_t of = (size_t)y->unit[k].twin;
+        if (of == k)
+            continue;
+        bool again = false;
+        for (size_t i = 0; i < k; i++)
+            again |= i != of && (size_t)y->unit[i].twin == of;
+        groups += !again;
+        leader = of < leader ? of : leader;
+        twins++;
+    }
+    if (!twins)
+        return;
+    words w = { "" };
+    char label[64];
+    const some of = { .h = h, .layer = l, .product = leader };
+    if (y->distinct == 1) {
+        gpf__append(w.text, sizeof w.text, "all %zu units of %s", y->units, name(h, y->a, label));
+    } else {
+        gpf__append(w.text, sizeof w.text, "units ");
+        put_list(&w, y->units, is_twin, put_index, &of);
+        gpf__append(w.text, sizeof w.text, " of %s", name(h, y->a, label));
+    }
+    gpf__append(w.text, sizeof w.text,
+                " are identical, with equal weights in and out: they stay so");
+    if (groups > 1)
+        gpf__append(w.text, sizeof w.text, " (and %zu more such group%s)", groups - 1,
+                    s(groups - 1));
+    add(h, GPF_IDENTICAL_UNITS, (int)l, y->a, y->distinct == 1 ? 0 : twins + groups, &w);
+}
+
+/* Columns of the data that are 0, and rows of weights that let nothing back to a unit. */
+static void judge_columns(gpf_health *h, size_t p)
+{
+    const gpf__product *of = &h->found.product[p];
+    const gpf__factor *f = &h->factor[p];
+    some these = { .h = h, .product = p, .values = gpf__measure(h, f->input) };
+    size_t from = 0, zeros = 0;
+    char a[64], b[64];
+    words w = { "" };
+    while (from < h->found.n && !feeds(h, from, p))
+        from++;
+    if (from == h->found.n) {
+        for (size_t i = 0; i < f->inputs; i++)
+            zeros += is_zero_column(&these, i);
+        bool known = false; /* another layer reads the same */
+        for (size_t q = 0; q < p; q++)
+            known |= h->found.product[q].x == of->x;
+        if (!zeros || known)
+            return;
+        const size_t samples = h->layer[of->layer].samples;
+        if (zeros == f->inputs) {
+            gpf__append(w.text, sizeof w.text, "%s is 0", name(h, of->x, a));
+        } else {
+            gpf__append(w.text, sizeof w.text, "%s%s ", of->axis ? "column" : "row", s(zeros));
+            put_list(&w, f->inputs, is_zero_column, put_index, &these);
+            gpf__append(w.text, sizeof w.text, " of %s %s 0", name(h, of->x, a),
+                        zeros == 1 ? "is" : "are");
+        }
+        gpf__append(w.text, sizeof w.text, " for all %zu sample%s", samples, s(samples));
+        if (zeros == f->inputs)
+            put_consequence(&w, h, input_cause(of->layer));
+        else
+            gpf__append(w.text, sizeof w.text, ", so %s%s of %s %s no gradient",
+                        zeros == 1 ? "that " : "those ",
+                        of->unit_axis ? zeros == 1 ? "row" : "rows"
+                        : zeros == 1  ? "column"
+                                      : "columns",
+                        name(h, of->weight, b), zeros == 1 ? "gets" : "get");
+        add(h, GPF_NO_GRADIENT, (int)of->layer, of->x, zeros == f->inputs ? 0 : zeros, &w);
+    }
+}
+
+static bool leads_nowhere(const void *arg, size_t k)
+{
+    const some *of = arg;
+    const gpf_health *h = of->h;
+    for (size_t p = 0; p < h->found.n_products; p++) {
+        const gpf__factor *f = &h->factor[p];
+        if (h->found.product[p].x != h->layer[of->layer].a)
+            continue;
+        for (size_t m = 0; m < f->units; m++)
+            if (f->at[k * f->step + m * f->unit_step] != 0)
+                return false;
+    }
+    return true;
+}
+
+static void judge_rows(gpf_health *h, size_t l)
+{
+    const gpf_layer *y = &h->layer[l];
+    const some of = { .h = h, .layer = l };
+    size_t n = 0, next = 0;
+    char a[64], b[64];
+    if (!h->found.layer[l].closed || no_delta(h, l))
+        return;
+    for (size_t k = 0; k < y->units; k++)
+        n += leads_nowhere(&of, k);
+    if (n == 0)
+        return;
+    while (h->found.product[next].x != y->a)
+        next++;
+    words w = { "" };
+    const gpf__product *p = &h->found.product[next];
+    gpf__append(w.text, sizeof w.text, "%s%s ", p->unit_axis ? "row" : "column", s(n));
+    put_list(&w, y->units, leads_nowhere, put_index, &of);
+    gpf__append(w.text, sizeof w.text, " of %s %s zero, so nothing comes back to %s unit%s of %s",
+                name(h, p->weight, b), n == 1 ? "is" : "are", n == 1 ? "that" : "those", s(n),
+                name(h, y->a, a));
+    add(h, GPF_NO_GRADIENT, (int)l, p->weight, n, &w);
+}
+
+/* The ends of the hidden layers: their root mean squares per element. */
+static void judge_depth(gpf_health *h)
+{
+    size_t first = h->found.n, last = 0;
+    for (size_t l = 0; l < h->found.n; l++) {
+        if (!h->layer[l].hidden)
+            continue;
+        first = first == h->found.n ? l : first;
+        last = l;
+    }
+    if (first >= last)
+        return;
+    const gpf_layer *a = &h->layer[first], *b = &h->layer[last];
+    const double na = (double)a->units * (double)a->samples,
+                 nb = (double)b->units * (double)b->samples;
+    const double back = a->gradient / sqrt(na) / (b->gradient / sqrt(nb)),
+                 forth = b->activation / a->activation;
+    char from[64], to[64];
+    words w = { "" };
+    if (back > grows || forth > grows) {
+        if (back > forth)
+            gpf__format(w.text, sizeof w.text,
+                        "gradients grow by %.2g from %s back to %s (root mean squares)", back,
+                        name(h, b->z, from), name(h, a->z, to));
+        else
+            gpf__format(w.text, sizeof w.text,
+                        "values grow by %.2g from %s to %s (root mean squares)", forth,
+                        name(h, a->a, from), name(h, b->a, to));
+        add(h, GPF_EXPLODING, (int)(back > forth ? first : last), back > forth ? a->z : b->a, 0,
+            &w);
+    } else if ((back > 0 && back < shrinks) || (forth > 0 && forth < shrinks)) {
+        const bool is_back = back > 0 && back < shrinks;
+        if (is_back)
+            gpf__format(w.text, sizeof w.text,
+                        "gradients shrink to %.2g from %s back to %s (root mean squares)", back,
+                        name(h, b->z, from), name(h, a->z, to));
+        else
+            gpf__format(w.text, sizeof w.text,
+                        "values shrink to %.2g from %s to %s (root mean squares)", forth,
+                        name(h, a->a, from), name(h, b->a, to));
+        add(h, GPF_VANISHING, (int)(is_back ? first : last), is_back ? a->z : b->a, 0, &w);
+    }
+}
+
+/* How much of the residuals behind a layer its weights can use: |x' delta| / (|x| |delta|), here
+ * with sums of absolute values for |x|, which is at most sqrt(samples) larger. */
+static double use_of(const gpf_health *h, size_t l)
+{
+    const gpf_layer *y = &h->layer[l];
+    const gpf__factor *f = &h->factor[h->found.layer[l].product];
+    const double *input = gpf__measure(h, f->input);
+    double x = 0;
+    for (size_t i = 0; i < f->inputs; i++)
+        x += input[i] * input[i];
+    const double all = sqrt(x / (double)y->samples) * y->gradient;
+    return all > 0 ? y->weight_gradient / all : 0;
+}
+
+/* Correlation of prediction and target, the mean over the columns; NaN where it is not known. */
+static double correlation(const gpf_health *h)
+{
+    const double *p = gpf__measure(h, h->spread[0]), *t = gpf__measure(h, h->spread[1]),
+                 *pt = gpf__measure(h, h->spread[2]);
+    const size_t n = p ? gpf_plan_output_size(h->plan, h->spread[0]) : 0;
+    double sum = 0;
+    for (size_t i = 0; i < n; i++)
+        sum += p[i] > 0 && t[i] > 0 ? pt[i] / sqrt(p[i] * t[i]) : 0;
+    return n ? sum / (double)n : GSL_NAN;
+}
+
+/* The prediction says the same of every sample, and no weight is about to change that: a net that
+ * begins with zeros in its last layer does predict the same, but will not for long. */
+static void judge_constant(gpf_health *h)
+{
+    const double *p = gpf__measure(h, h->spread[0]), *t = gpf__measure(h, h->spread[1]);
+    const size_t n = p ? gpf_plan_output_size(h->plan, h->spread[0]) : 0;
+    double spread = 0, wanted = 0;
+    char label[64];
+    for (size_t i = 0; i < n; i++) {
+        spread += p[i];
+        wanted += t[i];
+    }
+    if (!(spread <= no_spread * no_spread * wanted) || !(wanted > 0))
+        return;
+    for (size_t l = 0; l < h->found.n; l++)
+        if (use_of(h, l) > unrelated)
+            return;
+    /* A dead layer or zero weights have told it already. */
+    for (size_t i = 0; i < h->n_findings; i++)
+        if (h->finding[i].n_units == 0 &&
+            (h->finding[i].kind == GPF_DEAD_UNIT || h->finding[i].kind == GPF_NO_GRADIENT))
+            return;
+    words w = { "" };
+    gpf__format(
+        w.text, sizeof w.text,
+        "%s is the same for every sample, and no weight has a gradient that would change it",
+        name(h, h->task.prediction, label));
+    add(h, GPF_CONSTANT, -1, h->task.prediction, 0, &w);
+}
+
+static void judge_step(gpf_health *h, bool good)
+{
+    double step = 0, weights = 0, largest = 0;
+    size_t worst = 0, last = 0;
+    for (size_t l = 0; l < h->found.n; l++) {
+        const gpf_layer *y = &h->layer[l];
+        if (!(y->weight_norm > 0))
+            continue;
+        step = hypot(step, h->rate * y->weight_gradient);
+        weights = hypot(weights, y->weight_norm);
+        if (y->ratio > largest) {
+            largest = y->ratio;
+            worst = l;
+        }
+        last = l;
+    }
+    const double ratio = step / weights;
+    char label[64];
+    words w = { "" };
+    if (ratio > step_large) {
+        gpf__format(w.text, sizeof w.text, "a step at rate %g changes %s by %.2g times its length",
+                    h->rate, name(h, h->layer[worst].weight, label), largest);
+        add(h, GPF_LARGE_STEP, (int)worst, h->layer[worst].weight, 0, &w);
+    } else if (ratio < step_tiny && !isnan(correlation(h)) && !good && use_of(h, last) > related) {
+        gpf__format(w.text, sizeof w.text,
+                    "a step at rate %g changes the weights by %.2g of their length, while there is "
+                    "much to gain",
+                    h->rate, ratio);
+        add(h, GPF_TINY_STEP, -1, h->layer[last].weight, 0, &w);
+    }
+}
+
+static bool all_finite(const double *x, size_t n)
+{
+    for (size_t i = 0; x && i < n; i++)
+        if (!isfinite(x[i]))
+            return false;
+    return true;
+}
+
+/* The first place that is not finite. Nothing else can be said of such a net. */
+static bool judge_finite(gpf_health *h)
+{
+    char label[64];
+    words w = { "" };
+    gpf_node about = h->loss;
+    int layer = -1;
+    const double *theta = gpf_point_params(h->at)->data;
+    for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g) && !w.text[0]; i++) {
+        const gpf_node p = gpf_graph_param(h->g, i);
+        if (all_finite(theta + gpf_param_offset(h->g, p), gpf_shape_size(gpf_node_shape(h->g, p), 1)))
+            continue;
+        gpf__format(w.text, sizeof w.text, "%s is not finite", name(h, p, label));
+        about = p;
+    }
+    for (size_t l = 0; l < h->found.n && !w.text[0]; l++) {
+        const gpf_layer *y = &h->layer[l];
+        const size_t p = h->found.layer[l].product;
+        if (!all_finite(gpf__measure(h, h->factor[p].input), h->factor[p].inputs)) {
+            about = h->found.product[p].x;
+            gpf__format(w.text, sizeof w.text, "%s is not finite", name(h, about, label));
+        } else if (!isfinite(y->activation)) {
+            about = y->a;
+            layer = (int)l;
+            gpf__format(w.text, sizeof w.text, "%s is not finite, or too large to be squared",
+                        name(h, about, label));
+        }
+    }
+    if (!w.text[0] && !isfinite(h->value))
+        gpf__format(w.text, sizeof w.text, "%s = %g", name(h, h->loss, label), h->value);
+    for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g) && !w.text[0]; i++) {
+        if (h->params[i] == GPF__ABSENT ||
+            all_finite(gpf__measure(h, h->params[i]), gpf_plan_output_size(h->plan, h->params[i])))
+            continue;
+        about = gpf_graph_param(h->g, i);
+        gpf__format(w.text, sizeof w.text, "the gradient of %s is not finite",
+                    name(h, about, label));
+    }
+    if (!w.text[0])
+        return true;
+    add(h, GPF_NOT_FINITE, layer, about, 0, &w);
+    return false;
+}
+
+void gpf__judge(gpf_health *h)
+{
+    h->n_findings = 0;
+    if (!judge_finite(h))
+        return;
+    const bool good = correlation(h) > fits;
+    judge_params(h);
+    for (size_t l = 0; l < h->found.n; l++) {
+        judge_dead(h, l);
+        judge_slopes(h, l, good);
+        judge_twins(h, l);
+        judge_rows(h, l);
+    }
+    for (size_t p = 0; p < h->found.n_products; p++)
+        judge_columns(h, p);
+    judge_depth(h);
+    judge_constant(h);
+    judge_step(h, good);
+}
