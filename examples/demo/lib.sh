@@ -57,24 +57,40 @@ shown() { # the command as it stands in the script, without its indentation
     printf '%s\n' "$1" | sed -e '1s/^/$ /' -e '2,$s/^ */    /'
 }
 
+# Long lines of prose broken as a terminal would, but between words and indented.
+wrapped() {
+    awk '
+        { match($0, /^ */)
+          indent = substr($0, 1, RLENGTH) "    "
+          while (length > 79) {
+              cut = 79
+              while (cut > 40 && substr($0, cut, 1) != " ") cut--
+              if (cut == 40) break
+              print substr($0, 1, cut - 1)
+              $0 = indent substr($0, cut + 1)
+          }
+          print }'
+}
+
 # COMMAND: shown, then run as it stands. Its exit status is left in $status; 2 is trouble.
 run() {
     shown "$1"
-    eval "$1"
+    eval "$1" >run.out
     status=$?
+    wrapped <run.out
     echo
     [ $status -ne 2 ] || stop "that command failed"
 }
 
-# The same for `gradproof check`, whose table of tensors is wider than a slide: it is left out.
+# The same for reports with a table that is wider than a slide: it is left out.
 run_brief() { # COMMAND
     shown "$1"
-    eval "$1" >brief.out
+    eval "$1" >run.out
     status=$?
-    awk '/^  tensor  /     { skip = 1; print "  [...]" }
+    awk '/^  (tensor|layer)  / { skip = 1; print "  [...]" }
          /^  line .* points/ && length > 79 { sub(/  \([0-9]+ random points.*/, "") }
          !skip && !/: reduction=/ { print }
-         /^$/              { skip = 0 }' brief.out | sed '/^  seed /d' | cat -s
+         /^$/                    { skip = 0 }' run.out | sed '/^  seed /d' | cat -s | wrapped
     echo
     [ $status -ne 2 ] || stop "that command failed"
 }
@@ -123,6 +139,25 @@ column() {
     awk -F '\t' -v OFS='\t' -v name="$1" '
         NR == 1 { for (j = 1; j <= NF; j++) at[$j] = j; next }
         { print $at["epoch"], $at[name] }' "$2"
+}
+
+# LOG of many seeds, UNITS, LIMIT: mean of the dead units, seeds with all of them dead, seeds with a loss
+# below LIMIT, median loss; tab-separated.
+seeds() {
+    awk -F '\t' -v OFS='\t' '
+        NR == 1 { for (j = 1; j <= NF; j++) at[$j] = j; next }
+        { loss = $at["loss"]
+          if (loss !~ /^[0-9]/) loss = 1e300
+          print loss, $at["dead"] }' "$1" | sort -g | awk -F '\t' -v OFS='\t' -v units="$2" -v limit="$3" '
+        { loss[NR] = $1
+          dead += units*$2
+          all += $2 == 1
+          low += $1 < limit }
+        END {
+            median = loss[int((NR + 1)/2)]
+            shown = median > 1e9 ? "not finite" : sprintf("%.3g", median)
+            print sprintf("%.2f", dead/NR), all + 0, low + 0, shown
+        }'
 }
 
 # NAME LOG: its value in the last row.
