@@ -12,6 +12,12 @@ enum { CMD_AUTO, CMD_ALWAYS, CMD_NEVER };            /* --color */
 enum { CMD_WITH_CLAIMS, CMD_NO_CLAIMS, CMD_CLAIMS }; /* --claims */
 #define CMD_NOT_GIVEN ((size_t)-1)
 
+/* A setting of a training run that an option gives. */
+typedef struct cmd_setting {
+    const gpf_setting *setting;
+    const char *value;
+} cmd_setting;
+
 /* One call of the command. The options are rows of the table in gradproof.c. */
 typedef struct cmd {
     const struct cmd_verb *verb;
@@ -25,6 +31,11 @@ typedef struct cmd {
     const char *plot; /* demo's --plot */
     const char **wrt; /* n_wrt patterns */
     size_t n_wrt;
+    size_t save_every, print_every;
+    size_t seeds[2]; /* --seeds A..B */
+    const char *save, *resume, *log;
+    cmd_setting *set; /* n_set of them */
+    size_t n_set;
     char **args; /* what is not an option; n_args of them */
     int n_args;
 } cmd;
@@ -33,6 +44,8 @@ typedef struct cmd_verb {
     const char *name, *args, *summary, *about, *example;
     int min_args, max_args;
     int (*run)(const cmd *o); /* returns the exit status */
+    unsigned bit;             /* which verb it is in the table of options */
+    const char *exits;        /* what the exit statuses mean; NULL: 0 and 2 are all */
 } cmd_verb;
 
 int cmd_check(const cmd *o);
@@ -41,8 +54,9 @@ int cmd_grad(const cmd *o);
 int cmd_graph(const cmd *o);
 int cmd_health(const cmd *o);
 int cmd_ops(const cmd *o);
-int cmd_predict(const cmd *o);
 int cmd_demo(const cmd *o);
+int cmd_predict(const cmd *o);
+int cmd_train(const cmd *o);
 
 /* GSL's error handler: keeps the first reason for cmd_fail_status, prints and ends nothing. */
 void cmd_gsl_error(const char *reason, const char *file, int line, int status);
@@ -82,6 +96,33 @@ int cmd_select(const cmd *o, gpf_model *m, const char *const *patterns, size_t n
                cmd_named **found, size_t *n_found);
 /* --wrt, or all params. */
 int cmd_targets(const cmd *o, gpf_model *m, cmd_named **found, size_t *n_found);
+
+/* The first ^C is noted, for a verb to end in order; the second one kills as usual. */
+void cmd_watch_interrupt(void);
+int cmd_interrupted(void);
+double cmd_now(void); /* seconds, from anywhere */
+/* Threads of the CBLAS, where it lets them be set. */
+void cmd_blas_threads(int n);
+
+/* A log of a training run: a row per evaluated epoch, as TSV or, by the ending of its name, JSON
+ * lines. Columns are the members of gpf_progress and, with health, dead.A, grad.A and act.A of every
+ * layer with the activation A. */
+typedef struct cmd_log {
+    FILE *file; /* NULL: none */
+    const char *path;
+    int json;
+    char **column; /* n_columns; known from the first row or the file that is gone on with */
+    size_t n_columns;
+    int failed; /* errno of the first row that could not be written */
+} cmd_log;
+/* Begins a new one, or goes on with the one that is there behind epoch *keep: rows of later epochs go
+ * away first. Nonzero after saying why. */
+int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l);
+/* Nonzero once something could not be written. */
+int cmd_log_row(cmd_log *l, const gpf_progress *p, const gpf_health *h);
+void cmd_log_close(cmd_log *l);
+/* A number as programs read it: %.17g, but nan and inf without a sign of their own making. */
+void cmd_log_number(FILE *f, double x);
 
 /* Values of nodes at the model's point. GPF_NONE among them is allowed and skipped. */
 typedef struct cmd_values {

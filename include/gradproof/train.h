@@ -467,7 +467,8 @@ typedef struct gpf_finding {
     int layer;      /* -1: none in particular */
     gpf_node node;  /* what it is about: the activation, the param, the prediction */
     size_t n_units; /* how many units or columns; 0: the whole */
-    char text[256]; /* one line: "units 1 and 3 of h1 are off for all 200 samples" */
+    const char *help; /* what usually helps against this one. Static storage */
+    char text[256];   /* one line: "units 1 and 3 of h1 are off for all 200 samples" */
 } gpf_finding;
 
 typedef struct gpf_unit {

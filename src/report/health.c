@@ -82,10 +82,28 @@ static int color_of(gpf_finding_kind k)
     return k == GPF_NEARLY_DEAD || k == GPF_SATURATED || k == GPF_TINY_STEP ? YELLOW : RED;
 }
 
+/* Wrapped to 100 columns. */
+static void put_help(FILE *out, const char *text, int indent)
+{
+    enum { WIDTH = 100 };
+    int at = indent + (int)strlen("what helps:");
+    say(out, "%*s%s", indent, "", "what helps:");
+    while (*text) {
+        const int word = (int)strcspn(text, " ");
+        if (at + 1 + word > WIDTH) {
+            say(out, "\n%*s", indent - 1, "");
+            at = indent - 1;
+        }
+        at += 1 + word;
+        say(out, " %.*s", word, text);
+        text += word + (text[word] == ' ');
+    }
+    fputc('\n', out);
+}
+
 static void put_findings(FILE *out, const gpf_health *h, const gpf_report_options *how)
 {
     const size_t n = gpf_health_n_findings(h), limit = how->max_rows ? how->max_rows : 20;
-    bool told[GPF_N_FINDINGS] = { false };
     int width = 0;
     for (size_t i = 0; i < n; i++) {
         const int w = (int)strlen(gpf_finding_name(gpf_health_finding(h, i)->kind));
@@ -93,14 +111,16 @@ static void put_findings(FILE *out, const gpf_health *h, const gpf_report_option
     }
     for (size_t i = 0; i < n && (how->all || i < limit); i++) {
         const gpf_finding *f = gpf_health_finding(h, i);
+        bool told = false;
         fputs(i ? "  " : "\n  ", out);
         put_word(out, how, gpf_finding_name(f->kind), color_of(f->kind), width);
         fputs("  ", out);
         put_clean(out, f->text);
         fputc('\n', out);
-        if (!told[f->kind])
-            say(out, "  %*s  what helps: %s\n", width, "", gpf_finding_help(f->kind));
-        told[f->kind] = true;
+        for (size_t k = 0; k < i; k++)
+            told |= gpf_health_finding(h, k)->help == f->help;
+        if (!told)
+            put_help(out, f->help, width + 4);
     }
     if (!how->all && n > limit)
         say(out, "  ... and %zu more\n", n - limit);
@@ -203,7 +223,7 @@ static json_t *finding_json(const gpf_health *h, size_t i)
     bad += set(o, "node", label_json(gpf_health_graph(h), f->node));
     bad += set_size(o, "units", f->n_units);
     bad += set(o, "text", gpf__json_text(f->text));
-    bad += set(o, "help", json_string(gpf_finding_help(f->kind)));
+    bad += set(o, "help", json_string(f->help));
     return finish(o, bad);
 }
 

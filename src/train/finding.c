@@ -75,17 +75,8 @@ static const double fits = 0.5;
 /* Length of one step as part of the length of all weights. */
 static const double step_large = 1, step_tiny = 1e-6;
 
-/* Why a param gets no gradient. */
-enum {
-    NOTHING = -1,
-    UNUSED,
-    STEP,
-    ZERO,
-    FLAT,
-    CANCEL,
-    OTHER,
-    N_CAUSES
-}; /* DEAD, then INPUT: by layer */
+/* Why a param gets no gradient: a row of causes[] below, or a dead layer or input, see dead_cause. */
+enum { NOTHING = -1, UNUSED, STEP, ZERO, FLAT, CANCEL, OTHER, N_CAUSES };
 
 static int dead_cause(size_t layer)
 {
@@ -144,12 +135,14 @@ static void put_index(const void *arg, size_t i, char buf[64])
 }
 
 /* Worst first; of equals the one that was found first. */
-static void add(gpf_health *h, gpf_finding_kind kind, int layer, gpf_node node, size_t n_units,
-                const words *w)
+static void add_with(gpf_health *h, gpf_finding_kind kind, int layer, gpf_node node, size_t n_units,
+                     const words *w, const char *help)
 {
     if (h->n_findings == h->max_findings)
         return;
-    gpf_finding f = { .kind = kind, .layer = layer, .node = node, .n_units = n_units };
+    gpf_finding f = {
+        .kind = kind, .layer = layer, .node = node, .n_units = n_units, .help = help
+    };
     memcpy(f.text, w->text, sizeof f.text);
     const int rank = kinds[kind].rank + (n_units ? GPF_N_FINDINGS : 0);
     size_t at = h->n_findings++;
@@ -160,6 +153,12 @@ static void add(gpf_health *h, gpf_finding_kind kind, int layer, gpf_node node, 
         h->finding[at] = *before;
     }
     h->finding[at] = f;
+}
+
+static void add(gpf_health *h, gpf_finding_kind kind, int layer, gpf_node node, size_t n_units,
+                const words *w)
+{
+    add_with(h, kind, layer, node, n_units, w, kinds[kind].help);
 }
 
 static bool all_zero(const double *x, size_t n)
@@ -180,9 +179,14 @@ static bool no_input(const gpf_health *h, size_t p)
     return all_zero(gpf__measure(h, h->factor[p].input), h->factor[p].inputs);
 }
 
+/* All products of the layer. */
 static bool zero_weight(const gpf_health *h, size_t l)
 {
-    return h->layer[l].weight_norm == 0;
+    const gpf__layers *f = &h->found;
+    for (size_t p = f->layer[l].product; p < f->n_products && f->product[p].layer == l; p++)
+        if (h->factor[p].norm != 0)
+            return false;
+    return true;
 }
 
 static bool all_dead(const gpf_health *h, size_t l)
@@ -305,19 +309,28 @@ static size_t put_params(words *w, const gpf_health *h, int cause)
                     &(of_cause){ h, cause });
 }
 
-static bool is_zero_weight(const void *arg, size_t l)
+/* Zero weights that stop something: the gradient on its way back, or the values of their layer. */
+static bool is_blocking(const void *arg, size_t p)
 {
     const gpf_health *h = arg;
-    bool before = false;
-    for (size_t k = 0; k < l; k++)
-        before |= h->layer[k].weight == h->layer[l].weight;
-    return zero_weight(h, l) && !before;
+    const gpf__product *of = &h->found.product[p];
+    bool blocks = false;
+    if (h->factor[p].norm != 0)
+        return false;
+    for (size_t q = 0; q < p; q++)
+        if (h->found.product[q].weight == of->weight)
+            return false;
+    for (size_t l = 0; l < h->found.n; l++)
+        blocks |= feeds(h, l, p) && no_delta(h, l);
+    for (size_t q = 0; q < h->found.n_products; q++)
+        blocks |= feeds(h, of->layer, q) && no_input(h, q);
+    return blocks;
 }
 
-static void put_weight(const void *arg, size_t l, char buf[64])
+static void put_weight(const void *arg, size_t p, char buf[64])
 {
     const gpf_health *h = arg;
-    name(h, h->layer[l].weight, buf);
+    name(h, h->found.product[p].weight, buf);
 }
 
 /* ", so W1 and b1 have no gradient", and what that makes of the prediction. */
@@ -334,74 +347,97 @@ static void put_consequence(words *w, const gpf_health *h, int cause)
         gpf__append(w->text, sizeof w->text, "; the prediction is the same for every sample");
 }
 
+/* What is told of the n params of a cause; nothing where it is none to worry about. */
+static void tell_unused(words *w, const gpf_health *h, size_t n)
+{
+    char label[64];
+    (void)n;
+    gpf__format(w->text, sizeof w->text, "%s does not use ", name(h, h->loss, label));
+    put_params(w, h, UNUSED);
+}
+
+static void tell_step(words *w, const gpf_health *h, size_t n)
+{
+    char a[64], b[64];
+    size_t l = 0;
+    while (l < h->found.n && !h->measured[l].blocked)
+        l++;
+    put_params(w, h, STEP);
+    gpf__append(w->text, sizeof w->text, " reach%s %s only through steps%s%s, which have slope 0",
+                n == 1 ? "es" : "", name(h, h->loss, a), l < h->found.n ? " as in " : "",
+                l < h->found.n ? name(h, h->layer[l].a, b) : "");
+}
+
+static void tell_zero(words *w, const gpf_health *h, size_t n)
+{
+    const size_t zeros = put_list(w, h->found.n_products, is_blocking, put_weight, h),
+                 moving = count_cause(h, NOTHING);
+    (void)n;
+    gpf__append(w->text, sizeof w->text, " %s zero", zeros == 1 ? "is" : "are");
+    put_consequence(w, h, ZERO);
+    if (moving >= 1 && moving <= 3) {
+        gpf__append(w->text, sizeof w->text, "; only ");
+        put_params(w, h, NOTHING);
+        gpf__append(w->text, sizeof w->text, " move%s", moving == 1 ? "s" : "");
+    }
+}
+
+static void tell_flat(words *w, const gpf_health *h, size_t n)
+{
+    char label[64];
+    (void)n;
+    if (h->value == 0) /* a loss of 0 has nowhere to go */
+        return;
+    gpf__format(w->text, sizeof w->text, "%s is flat where it is now", name(h, h->loss, label));
+    put_consequence(w, h, FLAT);
+}
+
+/* Of some params that is nothing: the residuals of balanced classes add up to 0 for the bias. */
+static void tell_cancel(words *w, const gpf_health *h, size_t n)
+{
+    if (n < gpf_graph_n_param_tensors(h->g))
+        return;
+    gpf__format(w->text, sizeof w->text,
+                "the gradient is exactly 0: the terms of the samples cancel, no param moves");
+}
+
+/* Params that belong to no layer. Where something is wrong with a layer, that is why. */
+static void tell_other(words *w, const gpf_health *h, size_t n)
+{
+    for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g); i++)
+        if (h->cause[i] != NOTHING && h->cause[i] != CANCEL && h->cause[i] != OTHER)
+            return;
+    put_params(w, h, OTHER);
+    gpf__append(w->text, sizeof w->text, " get%s a gradient of exactly 0", n == 1 ? "s" : "");
+}
+
+static const struct {
+    void (*tell)(words *w, const gpf_health *h, size_t n);
+    const char *help;
+} causes[N_CAUSES] = {
+    [UNUSED] = { tell_unused, "use them in the loss, or leave them out" },
+    [STEP] = { tell_step, "an activation with a slope (sigmoid, tanh, relu), or update formulas as "
+                          "of the perceptron instead of a gradient" },
+    [ZERO] = { tell_zero, "begin with random weights (~ he, ~ glorot); biases may be 0" },
+    [FLAT] = { tell_flat, "a loss with a slope where the prediction is wrong" },
+    [CANCEL] = { tell_cancel, "begin with random weights (~ he, ~ glorot)" },
+    [OTHER] = { tell_other, "see what they are multiplied with" },
+};
+
 static void judge_params(gpf_health *h)
 {
     const size_t n = gpf_graph_n_param_tensors(h->g);
-    size_t silent = 0, explained = 0;
-    char a[64], b[64];
-    for (size_t i = 0; i < n; i++) {
+    for (size_t i = 0; i < n; i++)
         h->cause[i] = cause_of(h, i);
-        silent += h->cause[i] != NOTHING;
-        explained += h->cause[i] != NOTHING && h->cause[i] != CANCEL && h->cause[i] != OTHER;
-    }
-    size_t first[N_CAUSES] = { 0 };
-    for (size_t i = n; i-- > 0;)
-        if (h->cause[i] >= 0 && h->cause[i] < N_CAUSES)
-            first[h->cause[i]] = i;
     for (int c = 0; c < N_CAUSES; c++) {
         words w = { "" };
-        const size_t k = count_cause(h, c);
-        const gpf_node about = k ? gpf_graph_param(h->g, first[c]) : GPF_NONE;
-        if (!k)
-            continue;
-        switch (c) {
-        case UNUSED:
-            gpf__format(w.text, sizeof w.text, "%s does not use ", name(h, h->loss, a));
-            put_params(&w, h, c);
-            break;
-        case STEP: {
-            size_t l = 0;
-            while (l < h->found.n && !h->measured[l].blocked)
-                l++;
-            put_params(&w, h, c);
-            gpf__append(w.text, sizeof w.text, " reach%s %s only through %s, whose slope is 0",
-                        k == 1 ? "es" : "", name(h, h->loss, a),
-                        l < h->found.n ? name(h, h->layer[l].a, b) : "steps");
-            break;
-        }
-        case ZERO: {
-            const size_t zeros = put_list(&w, h->found.n, is_zero_weight, put_weight, h);
-            gpf__append(w.text, sizeof w.text, " %s zero", zeros == 1 ? "is" : "are");
-            put_consequence(&w, h, c);
-            if (n - silent >= 1 && n - silent <= 3) {
-                gpf__append(w.text, sizeof w.text, "; only ");
-                put_params(&w, h, NOTHING);
-                gpf__append(w.text, sizeof w.text, " move%s", n - silent == 1 ? "s" : "");
-            }
-            break;
-        }
-        case FLAT:
-            /* A loss of 0 has nowhere to go. */
-            if (h->value == 0)
-                continue;
-            gpf__format(w.text, sizeof w.text, "%s is flat where it is now", name(h, h->loss, a));
-            put_consequence(&w, h, c);
-            break;
-        case CANCEL:
-            /* Of a bias that is nothing: the residuals of balanced classes add up to 0. */
-            if (silent < n)
-                continue;
-            put_params(&w, h, c);
-            gpf__append(w.text, sizeof w.text,
-                        ": the terms of all samples cancel, and no other param moves");
-            break;
-        default:
-            if (explained || silent == n)
-                continue;
-            put_params(&w, h, c);
-            gpf__append(w.text, sizeof w.text, " get%s a gradient of exactly 0", k == 1 ? "s" : "");
-        }
-        add(h, GPF_NO_GRADIENT, -1, about, 0, &w);
+        size_t first = 0;
+        while (first < n && h->cause[first] != c)
+            first++;
+        if (first < n)
+            causes[c].tell(&w, h, count_cause(h, c));
+        if (*w.text)
+            add_with(h, GPF_NO_GRADIENT, -1, gpf_graph_param(h->g, first), 0, &w, causes[c].help);
     }
 }
 
@@ -597,7 +633,8 @@ static void judge_columns(gpf_health *h, size_t p)
                         : zeros == 1  ? "column"
                                       : "columns",
                         name(h, of->weight, b), zeros == 1 ? "gets" : "get");
-        add(h, GPF_NO_GRADIENT, (int)of->layer, of->x, zeros == f->inputs ? 0 : zeros, &w);
+        add_with(h, GPF_NO_GRADIENT, (int)of->layer, of->x, zeros == f->inputs ? 0 : zeros, &w,
+                 "leave out columns that say nothing");
     }
 }
 
@@ -637,7 +674,7 @@ static void judge_rows(gpf_health *h, size_t l)
     gpf__append(w.text, sizeof w.text, " of %s %s zero, so nothing comes back to %s unit%s of %s",
                 name(h, p->weight, b), n == 1 ? "is" : "are", n == 1 ? "that" : "those", s(n),
                 name(h, y->a, a));
-    add(h, GPF_NO_GRADIENT, (int)l, p->weight, n, &w);
+    add_with(h, GPF_NO_GRADIENT, (int)l, p->weight, n, &w, causes[ZERO].help);
 }
 
 /* The ends of the hidden layers: their root mean squares per element. */
@@ -790,7 +827,8 @@ static bool judge_finite(gpf_health *h)
     const double *theta = gpf_point_params(h->at)->data;
     for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g) && !w.text[0]; i++) {
         const gpf_node p = gpf_graph_param(h->g, i);
-        if (all_finite(theta + gpf_param_offset(h->g, p), gpf_shape_size(gpf_node_shape(h->g, p), 1)))
+        if (all_finite(theta + gpf_param_offset(h->g, p),
+                       gpf_shape_size(gpf_node_shape(h->g, p), 1)))
             continue;
         gpf__format(w.text, sizeof w.text, "%s is not finite", name(h, p, label));
         about = p;

@@ -38,10 +38,9 @@ static ptrdiff_t samples_of(int unit_axis)
 }
 
 /* Slopes of the exits: da/dz element by element is the vjp of ones, as nothing in between mixes
- * elements. alive = sum over samples of [s != 0], strong = sum of [|s| > 0.01]; where there
+ * elements. alive = sum over samples of [s != 0], weak = sum of [|s| < 0.01]; where there
  * are several exits, s is the largest. */
-static void want_slopes(gpf_health *h, gpf_graph *g, const gpf__found *l, gpf__measured *m,
-                        outputs *out)
+static void want_slopes(gpf_graph *g, const gpf__found *l, gpf__measured *m, outputs *out)
 {
     gpf_node size = GPF_NONE;
     double constant;
@@ -66,9 +65,7 @@ static void want_slopes(gpf_health *h, gpf_graph *g, const gpf__found *l, gpf__m
         return;
     const ptrdiff_t samples = samples_of(l->axis);
     m->alive = want(out, gpf_sum(g, gpf_sign(g, size), samples));
-    m->strong =
-        want(out, gpf_sum(g, gpf_greater(g, size, gpf_const(g, GPF__SMALL_SLOPE)), samples));
-    (void)h;
+    m->weak = want(out, gpf_sum(g, gpf_greater(g, gpf_const(g, GPF__SMALL_SLOPE), size), samples));
 }
 
 static void want_layer(gpf_health *h, gpf_graph *g, size_t l, gpf_node delta, outputs *out)
@@ -76,12 +73,12 @@ static void want_layer(gpf_health *h, gpf_graph *g, size_t l, gpf_node delta, ou
     const gpf__found *f = &h->found.layer[l];
     gpf__measured *m = &h->measured[l];
     const ptrdiff_t samples = samples_of(f->axis);
-    *m = (gpf__measured){ .alive = GPF__ABSENT, .strong = GPF__ABSENT };
+    *m = (gpf__measured){ .alive = GPF__ABSENT, .weak = GPF__ABSENT };
     m->mean = want(out, gpf_mean(g, f->exit[0], samples));
     m->variance = want(out, gpf_variance(g, f->exit[0], samples));
     m->delta = want(out, delta == GPF_NONE ? delta : gpf_sum(g, gpf_abs(g, delta), samples));
     m->squares = want(out, delta == GPF_NONE ? delta : gpf_sum(g, gpf_square(g, delta), samples));
-    want_slopes(h, g, f, m, out);
+    want_slopes(g, f, m, out);
 }
 
 static void want_product(gpf_health *h, gpf_graph *g, size_t p, gpf_node gradient, outputs *out)
@@ -370,7 +367,7 @@ static void measure_units(gpf_health *h, size_t l)
     gpf_layer *const y = &h->layer[l];
     gpf_unit *const unit = h->unit + (y->unit - h->unit);
     const double *mean = gpf__measure(h, m->mean), *variance = gpf__measure(h, m->variance);
-    const double *alive = gpf__measure(h, m->alive), *strong = gpf__measure(h, m->strong);
+    const double *alive = gpf__measure(h, m->alive), *weak = gpf__measure(h, m->weak);
     const double n = (double)y->samples;
     double squares = 0;
     y->dead = y->nearly = y->saturated = y->distinct = 0;
@@ -381,7 +378,7 @@ static void measure_units(gpf_health *h, size_t l)
         if (isnan(variance[k]))
             u->deviation = variance[k];
         u->off = alive ? 1 - alive[k] / n : 0;
-        u->saturated = strong ? 1 - strong[k] / n : 0;
+        u->saturated = weak ? weak[k] / n : 0;
         squares += mean[k] * mean[k] + variance[k];
         if (u->off >= 1)
             y->dead++;

@@ -54,7 +54,7 @@ void gpf__layers_free(gpf__layers *l);
  * the weight are sums over the samples, one number per unit. */
 typedef struct gpf__measured {
     size_t mean, variance; /* of a */
-    size_t alive, strong;  /* samples with a slope that is not 0, that is not small */
+    size_t alive, weak;    /* samples with a slope that is not 0, that is small or 0 */
     size_t delta, squares; /* sums of |d loss/d z| and of its squares */
     int blocked;           /* a is a step of z: there is no slope at all */
 } gpf__measured;
@@ -66,6 +66,7 @@ typedef struct gpf__factor {
     const double *at; /* the weight's values in this run: at[i * step + k * unit_step] */
     size_t inputs, units, step, unit_step;
     double norm; /* of the weight */
+    int blocks;  /* it is zero, and that stops a gradient: of finding.c */
 } gpf__factor;
 
 struct gpf_health {
