@@ -88,8 +88,8 @@ weights behind them. It does not hold for the bias behind them: that one goes to
 0.75, and the net predicts it whatever it is given. As claims, for any net and any data:"
 show dead-unit-claims.gpf
 run_brief "gradproof check --claims only dead-unit-claims.gpf"
-gradproof graph --values --grad --dot --of loss --load step1.npz dying-relu.gpf >dying-relu.dot
-graph_picture dying-relu
+gradproof graph --values --grad --dot --of loss --load step1.npz dying-relu.gpf >dying-relu-graph.dot
+graph_picture dying-relu-graph
 
 step "What kills units in practice: large inputs, large steps"
 show dying-net.gpf
@@ -101,7 +101,7 @@ many() { # LABEL MODEL OPTION..: one row on 100 seeds
     many_label=$1
     many_model=$2
     shift 2
-    gradproof train --quiet --health --seeds 1..100 "$@" --log many.tsv "$many_model" >/dev/null
+    trained --health --seeds 1..100 "$@" --log many.tsv "$many_model"
     printf '%s\t%s\n' "$many_label" "$(seeds many.tsv 4 10)"
 }
 for kind in net standard; do
@@ -121,7 +121,7 @@ the gradient is of the size of the error."
 step "Dead units over time"
 for run in net:0.001 net:0.01 standard:0.001 standard:0.01; do
     for seed in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
-        gradproof train --quiet --health --seed $seed --epochs 25 --batch 50 --rate "${run#*:}" \
+        trained --health --seed $seed --epochs 25 --batch 50 --rate "${run#*:}" \
             --log one.tsv "dying-${run%:*}.gpf"
         column dead one.tsv | sed "s/^/$run	/"
     done
@@ -135,17 +135,17 @@ done | awk -F '\t' -v OFS='\t' '
             for (i = 1; i <= k; i++) line = line OFS sum[run[i], e]/n[run[i], e]
             print line
         }
-    }' >dead.tsv
+    }' >dying-relu-dead.tsv
 echo "Part of the hidden units that is dead, mean of 20 seeds, batches of 50:"
 echo
-awk 'NR <= 4 || NR % 5 == 2' dead.tsv | digits %.2f | table
-picture dead '
+awk 'NR <= 4 || NR % 5 == 2' dying-relu-dead.tsv | digits %.2f | table
+picture dying-relu-dead '
 set title "Raw inputs kill ReLU units in the first steps"
 set xlabel "step (of 50 samples)"
 set ylabel "dead hidden units, mean of 20 seeds (%)"
 set yrange [0:100]
 set key center right
-plot "dead.tsv" skip 1 using 1:(100*$3) with linespoints title "raw inputs, rate 0.01", \
+plot "dying-relu-dead.tsv" skip 1 using 1:(100*$3) with linespoints title "raw inputs, rate 0.01", \
      "" skip 1 using 1:(100*$2) with linespoints title "raw inputs, rate 0.001", \
      "" skip 1 using 1:(100*$5) with linespoints title "standardised, rate 0.01", \
      "" skip 1 using 1:(100*$4) with linespoints title "standardised, rate 0.001"
@@ -174,8 +174,8 @@ printf 'init, rate\tdead of 64\tlearnt of 20\tmedian loss\n' >init.tsv
 for rate in 0.0003 0.001 0.003; do
     for kind in wide he; do
         case $kind in wide) label="normal(0, 1)" ;; *) label=he ;; esac
-        gradproof train --quiet --health --seeds 1..20 --rate $rate --epochs 5 --log many.tsv \
-            dying-$kind.gpf >/dev/null
+        trained --health --seeds 1..20 --rate $rate --epochs 5 --log many.tsv \
+            dying-$kind.gpf
         printf '%s, %s\t%s\n' "$label" "$rate" "$(seeds many.tsv 64 10 | cut -f 1,3,4)" >>init.tsv
     done
 done

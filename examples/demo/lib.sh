@@ -27,6 +27,10 @@ gradproof() {
     return $gradproof_status
 }
 
+trained() { # OPTION.. MODEL: trains without a word
+    gradproof train --quiet "$@" >/dev/null
+}
+
 stop() { # WHY: the demonstration cannot go on
     echo "$demo_name: $1" >&2
     exit 2
@@ -147,7 +151,7 @@ seeds() {
     awk -F '\t' -v OFS='\t' '
         NR == 1 { for (j = 1; j <= NF; j++) at[$j] = j; next }
         { loss = $at["loss"]
-          if (loss !~ /^[0-9]/) loss = 1e300
+          if ($at["end"] == "not_finite") loss = 1e300
           print loss, $at["dead"] }' "$1" | sort -g | awk -F '\t' -v OFS='\t' -v units="$2" -v limit="$3" '
         { loss[NR] = $1
           dead += units*$2
@@ -216,7 +220,7 @@ set tics nomirror out
 unset mxtics
 unset mytics
 set grid linetype 1 linecolor rgb "#e4e4e4" linewidth 1
-set key top right noautotitle samplen 2.5 spacing 1.25
+set key below Left reverse noautotitle samplen 2.5 spacing 1.25
 set linetype 1 linecolor rgb "#0072B2" linewidth 2.5 pointtype 7
 set linetype 2 linecolor rgb "#D55E00" linewidth 2.5 pointtype 5
 set linetype 3 linecolor rgb "#009E73" linewidth 2.5 pointtype 9

@@ -49,14 +49,14 @@ gradproof eval v-curve.gpf h one_sided central kink | cells | awk -v OFS='\t' '
     { x[$1, $2] = $4; if ($2 > n) n = $2 }
     END { print "h", "one-sided, tanh", "central, tanh", "central, relu"
           for (i = 0; i <= n; i++) print x["h", i], x["one_sided", i], x["central", i], x["kink", i] }
-    ' >v-curve.tsv
+    ' >relu-at-zero-steps.tsv
 echo "Absolute error of the slope, by the step h:"
 echo
-awk 'NR == 1 || (NR - 2) % 4 == 0' v-curve.tsv | digits %.1e | table
+awk 'NR == 1 || (NR - 2) % 4 == 0' relu-at-zero-steps.tsv | digits %.1e | table
 say "One-sided differences lose h, central ones h^2: at their best they are right to about 8 and 11
 digits. Beside the kink the central difference is off by almost 1/2 as long as the step reaches across,
 and as good as any as soon as it does not."
-picture v-curve '
+picture relu-at-zero-steps '
 set title "A central difference is best near h = 1e-5; across a kink it is wrong"
 set xlabel "step h"
 set ylabel "absolute error of the slope"
@@ -65,7 +65,7 @@ set format x "10^{%T}"
 set format y "10^{%T}"
 set key top left Left reverse
 low(x) = x > 0 ? x : 1e-17
-plot [1e-13:1] [1e-17:100] "v-curve.tsv" skip 1 using 1:(low($2)) with linespoints title "tanh, one-sided", \
+plot [1e-13:1] [1e-17:100] "relu-at-zero-steps.tsv" skip 1 using 1:(low($2)) with linespoints title "tanh, one-sided", \
      "" skip 1 using 1:(low($3)) with linespoints title "tanh, central", \
      "" skip 1 using 1:(low($4)) with linespoints title "relu 0.001 from its kink, central"
 '

@@ -44,6 +44,8 @@ sed "$standard" raw-tanh.gpf >standard-tanh.gpf
 say "Saturated: outputs closer than 0.001 to the ends of the activation, of all samples and units.
 The weights behind such a layer still get a gradient; those in front of it hardly any."
 
+run_brief "gradproof health saturated-inputs.gpf"
+
 step "Many layers: a small factor for each"
 show deep.gpf
 say "Backprop multiplies by the slope of the activation in every layer. Norm of the gradient of the
@@ -58,32 +60,42 @@ done | awk -v OFS='\t' '
     { x[$1, $2] = $3; if ($2 > n) n = $2 }
     END { print "layer", "sigmoid", "tanh", "relu"
           for (k = 1; k <= n; k++) print k, x["sigmoid", k], x["tanh", k], x["relu", k] }
-    ' >gradient-per-layer.tsv
-digits %.2g <gradient-per-layer.tsv | table
+    ' >saturation-layers.tsv
+digits %.2g <saturation-layers.tsv | table
 awk -F '\t' 'NR == 2 { first = $2 } END {
-    printf "In the sigmoid net the first layer gets 1/%.0f of what the last one gets: at the\n", $2/first
-    print "same learning rate it stands still. tanh has slope 1 at 0, relu has slope 1 wherever\nit is on.\n" }
-    ' gradient-per-layer.tsv
-picture gradient-per-layer '
+    printf "%.0f\n", $2/first }' saturation-layers.tsv >ratio
+say "In the sigmoid net the first layer gets 1/$(cat ratio) of what the last one gets: at the same
+learning rate it stands still. tanh has slope 1 at 0, relu has slope 1 wherever it is on."
+picture saturation-layers '
 set title "Sigmoid layers shrink the gradient on its way back to the first layer"
 set xlabel "layer (1 is the first)"
 set ylabel "norm of the gradient of the loss by its weights"
 set logscale y
 set format y "10^{%T}"
-set key bottom right
 set xtics 1
-plot "gradient-per-layer.tsv" skip 1 using 1:2 with linespoints title "sigmoid", \
+plot "saturation-layers.tsv" skip 1 using 1:2 with linespoints title "sigmoid", \
      "" skip 1 using 1:3 with linespoints title "tanh", \
      "" skip 1 using 1:4 with linespoints title "relu"
 '
 step "What it costs"
 say "The three nets, trained alike with plain gradient descent:"
 for f in sigmoid tanh relu; do
-    gradproof train --quiet --epochs 400 --rate 0.05 --batch 10 --log $f.tsv deep-$f.gpf
-done
-column() { # NAME FILE: that column of a log, behind the epoch
-    awk -F '\t' -v OFS='\t' -v name="$1" '
-        NR == 1 { for (j = 1; j <= NF; j++) at[$j] = j; next }
-        { print $at["epoch"], $at[name] }' "$2"
-}
+    trained --log $f.tsv deep-$f.gpf
+    column loss $f.tsv | sed "s/^/$f	/"
+done | awk -F '\t' -v OFS='\t' '
+    { x[$1, $2] = $3; if ($2 > n) n = $2 }
+    END { print "epoch", "sigmoid", "tanh", "relu"
+          for (e = 0; e <= n; e++) print e, x["sigmoid", e], x["tanh", e], x["relu", e] }
+    ' >saturation-loss.tsv
+awk 'NR == 1 || (NR - 2) % 40 == 0' saturation-loss.tsv | digits %.3f | table
+say "Cross-entropy; 1.099 = ln 3 is that of a net which knows nothing. The sigmoid net stays there: its
+first layers hardly move, and what they pass on says nothing about the flower."
+picture saturation-loss '
+set title "Eight sigmoid layers do not start to learn"
+set xlabel "epoch (15 steps of 10 flowers)"
+set ylabel "cross-entropy"
+plot [0:] [0:1.4] "saturation-loss.tsv" skip 1 using 1:2 with lines title "sigmoid", \
+     "" skip 1 using 1:3 with lines title "tanh", \
+     "" skip 1 using 1:4 with lines title "relu"
+'
 closing

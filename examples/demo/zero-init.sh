@@ -10,7 +10,7 @@ first_gradient() { # MODEL: at zero, by backprop and by GSL, element by element
 }
 
 fit() { # MODEL: what it reaches from zero
-    gradproof train --quiet --log fit.tsv "$1"
+    trained --log fit.tsv "$1"
     column loss fit.tsv | awk 'NR == 1 { printf "  loss %.4g at zero, ", $2 } END { printf "%.4g after %d steps", $2, $1 }'
     column accuracy fit.tsv | awk '
         END { if ($2 ~ /^[0-9]/) printf "; %.1f %% of the flowers right", 100*$2; print "\n" }'
@@ -66,7 +66,7 @@ printf 'f\tlargest |W|\tunits alike\toutput bias\tloss\n' >seven.tsv
 for f in relu tanh linear elu swish sigmoid softplus; do
     case $f in linear) call= ;; *) call=$f ;; esac
     sed "s/relu(/$call(/" zero-init.gpf >zero-$f.gpf
-    gradproof train --quiet --save zero-$f.npz --log zero-$f.tsv zero-$f.gpf
+    trained --save zero-$f.npz --log zero-$f.tsv zero-$f.gpf
     gradproof eval --load zero-$f.npz zero-$f.gpf W1 W2 W3 b3 | cells | awk -v OFS='\t' -v f=$f \
         -v loss="$(last loss zero-$f.tsv)" '
         $1 ~ /^W/ { if ($4 > largest) largest = $4; if (-$4 > largest) largest = -$4 }
@@ -115,7 +115,7 @@ for at in relu:0:0.01 relu:0.5:0.51 tanh:0:0.01 tanh:0.5:0.51 sigmoid:0:0.01 sig
     for kind in alike odd; do
         case $kind in alike) other= ;; *) other=$odd ;; esac
         variant $f-$constant-$kind $f $constant "$other"
-        gradproof train --quiet --epochs 10000 --save $kind.npz --log $f-$constant-$kind.tsv \
+        trained --epochs 10000 --save $kind.npz --log $f-$constant-$kind.tsv \
             --evaluate 10 $f-$constant-$kind.gpf
         printf '%s\t%s\n' "$(last loss $f-$constant-$kind.tsv)" \
             "$(spread --load $kind.npz $f-$constant-$kind.gpf)" >$kind.row
@@ -127,30 +127,29 @@ say "Spread: the largest difference between two columns of W1. Alike it is 0, to
 the net can do no better than one with a single unit a layer. One weight that differs, and the units
 part. But not in relu and tanh nets from zero: there W2 and W3 are still 0, and nothing reaches W1."
 {
-    printf 'step\trelu 0.5\trelu 0.51\tsigmoid 0\tsigmoid 0.01\n'
+    printf 'step\trelu 0.51\tsigmoid 0.01\n'
     for e in 0 1 2 5 10 20 50 100 200 500 1000 2000 3000 5000 7000 10000; do
         printf '%s' $e
-        for m in relu-0.5-alike relu-0.5-odd sigmoid-0-alike sigmoid-0-odd; do
-            gradproof train --quiet --epochs $e --save at.npz $m.gpf
+        for m in relu-0.5-odd sigmoid-0-odd; do
+            trained --epochs $e --save at.npz $m.gpf
             printf '\t%s' "$(spread --load at.npz $m.gpf)"
         done
         echo
     done
-} >spread.tsv
-picture spread '
+} >zero-init-spread.tsv
+picture zero-init-spread '
 set title "One weight that differs is enough to break the symmetry"
 set xlabel "step of gradient descent"
 set ylabel "largest difference between two units of layer 1"
 set logscale xy
 set format y "10^{%T}"
-set key bottom right
 set label 1 "all weights alike: the difference is exactly 0, at every step" at graph 0.03,0.06
-plot [1:10000] [1e-3:10] "spread.tsv" skip 1 using 1:3 with linespoints title "relu from 0.5, one weight 0.51", \
-     "" skip 1 using 1:5 with linespoints title "sigmoid from 0, one weight 0.01"
+plot [1:10000] [1e-3:10] "zero-init-spread.tsv" skip 1 using 1:2 with linespoints title "relu from 0.5, one weight 0.51", \
+     "" skip 1 using 1:3 with linespoints title "sigmoid from 0, one weight 0.01"
 '
 variant relu-he relu 0 ""
 sed 's/\(W.*\]\) = 0/\1 ~ he/' zero-init.gpf >relu-he.gpf
-gradproof train --quiet --epochs 10000 --evaluate 10 --log relu-he.tsv relu-he.gpf
+trained --epochs 10000 --evaluate 10 --log relu-he.tsv relu-he.gpf
 for m in relu-0-alike sigmoid-0-alike sigmoid-0-odd relu-he; do
     column loss $m.tsv | sed "s/^/$m	/"
 done | awk -F '\t' -v OFS='\t' '
@@ -159,14 +158,13 @@ done | awk -F '\t' -v OFS='\t' '
         print "step", "relu, zero", "sigmoid, zero", "sigmoid, one 0.01", "relu, he"
         for (i = 1; i <= n; i++)
             print at[i], x["relu-0-alike", at[i]], x["sigmoid-0-alike", at[i]], x["sigmoid-0-odd", at[i]], x["relu-he", at[i]]
-    }' >loss.tsv
-picture loss '
+    }' >zero-init-loss.tsv
+picture zero-init-loss '
 set title "From zero, the net learns the mean; with equal units, little more"
 set xlabel "step of gradient descent"
 set ylabel "mean squared error (thousand units squared)"
 set logscale xy
-set key bottom left
-plot [10:10000] [0.1:300] "loss.tsv" skip 1 using 1:2 with lines title "relu, all 0", \
+plot [10:10000] [0.1:300] "zero-init-loss.tsv" skip 1 using 1:2 with lines title "relu, all 0", \
      "" skip 1 using 1:3 with lines title "sigmoid, all 0: units alike", \
      "" skip 1 using 1:4 with lines title "sigmoid, one weight 0.01", \
      "" skip 1 using 1:5 with lines title "relu, He initialisation"
