@@ -142,7 +142,7 @@ awk 'NR <= 4 || NR % 5 == 2' dying-relu-dead.tsv | digits %.2f | table
 picture dying-relu-dead '
 set title "Raw inputs kill ReLU units in the first steps"
 set xlabel "step (of 50 samples)"
-set ylabel "dead hidden units, mean of 20 seeds (%)"
+set ylabel "dead hidden units (%)"
 set yrange [0:100]
 set key center right
 plot "dying-relu-dead.tsv" skip 1 using 1:(100*$3) with linespoints title "raw inputs, rate 0.01", \

@@ -206,12 +206,12 @@ digits() {
 }
 
 # One look for all pictures: colours that colour-blind people can tell apart (Okabe and Ito).
-plot_style() {
+plot_style() { # NAME HEIGHT
     cat <<END
 # gnuplot $1.gp draws $1.svg, gnuplot -e 'format="png"' $1.gp a $1.png, from $1.tsv
 if (!exists("format")) format = "svg"
 if (!exists("wide")) wide = 800
-if (!exists("high")) high = 500
+if (!exists("high")) high = $2
 END
     cat <<'END'
 set datafile separator "\t"
@@ -220,7 +220,7 @@ set tics nomirror out
 unset mxtics
 unset mytics
 set grid linetype 1 linecolor rgb "#e4e4e4" linewidth 1
-set key below Left reverse noautotitle samplen 2.5 spacing 1.25
+set key top right Left reverse noautotitle samplen 2.5 spacing 1.25
 set linetype 1 linecolor rgb "#0072B2" linewidth 2.5 pointtype 7
 set linetype 2 linecolor rgb "#D55E00" linewidth 2.5 pointtype 5
 set linetype 3 linecolor rgb "#009E73" linewidth 2.5 pointtype 9
@@ -245,7 +245,7 @@ no_program() { # PROGRAM: said once
 written anyhow. On Debian: apt-get install $1.)"
 }
 
-# NAME COMMANDS: NAME.tsv, which is there already, drawn by gnuplot commands.
+# NAME COMMANDS [HEIGHT]: NAME.tsv, which is there already, drawn by gnuplot commands.
 picture() {
     demo_pictures="$demo_pictures $1"
     case $GPF_PLOT in
@@ -253,7 +253,7 @@ picture() {
     -) picture_to=. ;;
     *) picture_to=$GPF_PLOT && { cp "$1.tsv" "$picture_to" || stop "cannot write to $GPF_PLOT"; } ;;
     esac
-    { plot_style "$1" && printf '%s\n' "$2"; } >"$picture_to/$1.gp" ||
+    { plot_style "$1" "${3-500}" && printf '%s\n' "$2"; } >"$picture_to/$1.gp" ||
         stop "cannot write to $GPF_PLOT"
     if ! command -v gnuplot >/dev/null 2>&1; then
         no_program gnuplot

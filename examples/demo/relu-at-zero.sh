@@ -63,7 +63,7 @@ set ylabel "absolute error of the slope"
 set logscale xy
 set format x "10^{%T}"
 set format y "10^{%T}"
-set key top left Left reverse
+set key top left
 low(x) = x > 0 ? x : 1e-17
 plot [1e-13:1] [1e-17:100] "relu-at-zero-steps.tsv" skip 1 using 1:(low($2)) with linespoints title "tanh, one-sided", \
      "" skip 1 using 1:(low($3)) with linespoints title "tanh, central", \

@@ -69,10 +69,11 @@ learning rate it stands still. tanh has slope 1 at 0, relu has slope 1 wherever 
 picture saturation-layers '
 set title "Sigmoid layers shrink the gradient on its way back to the first layer"
 set xlabel "layer (1 is the first)"
-set ylabel "norm of the gradient of the loss by its weights"
+set ylabel "norm of dloss/dW of the layer"
 set logscale y
 set format y "10^{%T}"
 set xtics 1
+set key bottom right
 plot "saturation-layers.tsv" skip 1 using 1:2 with linespoints title "sigmoid", \
      "" skip 1 using 1:3 with linespoints title "tanh", \
      "" skip 1 using 1:4 with linespoints title "relu"
@@ -94,6 +95,7 @@ picture saturation-loss '
 set title "Eight sigmoid layers do not start to learn"
 set xlabel "epoch (15 steps of 10 flowers)"
 set ylabel "cross-entropy"
+set key center right
 plot [0:] [0:1.4] "saturation-loss.tsv" skip 1 using 1:2 with lines title "sigmoid", \
      "" skip 1 using 1:3 with lines title "tanh", \
      "" skip 1 using 1:4 with lines title "relu"

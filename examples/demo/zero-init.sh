@@ -140,11 +140,12 @@ part. But not in relu and tanh nets from zero: there W2 and W3 are still 0, and 
 picture zero-init-spread '
 set title "One weight that differs is enough to break the symmetry"
 set xlabel "step of gradient descent"
-set ylabel "largest difference between two units of layer 1"
+set ylabel "largest difference of two units"
 set logscale xy
 set format y "10^{%T}"
-set label 1 "all weights alike: the difference is exactly 0, at every step" at graph 0.03,0.06
-plot [1:10000] [1e-3:10] "zero-init-spread.tsv" skip 1 using 1:2 with linespoints title "relu from 0.5, one weight 0.51", \
+set label 1 "all weights alike: exactly 0, at every step" at graph 0.03,0.06
+set key top left
+plot [1:10000] [1e-3:100] "zero-init-spread.tsv" skip 1 using 1:2 with linespoints title "relu from 0.5, one weight 0.51", \
      "" skip 1 using 1:3 with linespoints title "sigmoid from 0, one weight 0.01"
 '
 variant relu-he relu 0 ""
@@ -160,11 +161,12 @@ done | awk -F '\t' -v OFS='\t' '
             print at[i], x["relu-0-alike", at[i]], x["sigmoid-0-alike", at[i]], x["sigmoid-0-odd", at[i]], x["relu-he", at[i]]
     }' >zero-init-loss.tsv
 picture zero-init-loss '
-set title "From zero, the net learns the mean; with equal units, little more"
+set title "All 0: relu learns the mean, sigmoid what one unit can"
 set xlabel "step of gradient descent"
-set ylabel "mean squared error (thousand units squared)"
+set ylabel "mean squared error"
 set logscale xy
-plot [10:10000] [0.1:300] "zero-init-loss.tsv" skip 1 using 1:2 with lines title "relu, all 0", \
+set key bottom left
+plot [10:10000] [0.01:300] "zero-init-loss.tsv" skip 1 using 1:2 with lines title "relu, all 0", \
      "" skip 1 using 1:3 with lines title "sigmoid, all 0: units alike", \
      "" skip 1 using 1:4 with lines title "sigmoid, one weight 0.01", \
      "" skip 1 using 1:5 with lines title "relu, He initialisation"
