@@ -40,6 +40,7 @@ typedef struct run {
     int table;   /* lines for people */
     int bar;     /* and a bar on the terminal between them */
     int visible; /* it is there */
+    int decides; /* predictions are classes */
     int resumed, trouble;
     int unsaved; /* steps were done since it was saved */
     double start, drawn, saved;
@@ -185,6 +186,7 @@ static int prepare(run *r)
     with.rate = gpf_model_rate(r->model);
     if (loss == gpf_model_output(r->model))
         with.task = gpf_model_task(r->model);
+    r->decides = with.task.decision != GPF_DECIDE_NOTHING;
     with.progress = on_progress;
     with.progress_arg = r;
     r->train = gpf_train_alloc(gpf_model_graph(r->model), loss, gpf_model_point(r->model), &how,
@@ -200,9 +202,8 @@ enum { PENALTY = 1, HELD_OUT = 2, ACCURACY = 4, DEAD = 8, RATE = 16, GRADIENT = 
 static int columns_of(const run *r)
 {
     const gpf_train_options *how = gpf_train_how(r->train);
-    const int decides = !isnan(gpf_train_progress(r->train)->accuracy);
-    return (how->l2 > 0 ? PENALTY : 0) | (r->held_out ? HELD_OUT : 0) | (decides ? ACCURACY : 0) |
-           (how->health ? DEAD : 0) | (r->updates ? 0 : GRADIENT) |
+    return (how->l2 > 0 ? PENALTY : 0) | (r->held_out ? HELD_OUT : 0) |
+           (r->decides ? ACCURACY : 0) | (how->health ? DEAD : 0) | (r->updates ? 0 : GRADIENT) |
            (strcmp(how->schedule, "constant") || how->warmup > 0 ? RATE : 0);
 }
 
@@ -494,7 +495,12 @@ static int open_log(run *r)
 /* The report of the check that ended the run. */
 static int put_check(const run *r, FILE *out, int json)
 {
+    static const char *const of_step[] = {
+        "\"backprop\" is the step taken: (params before - after)/rate", NULL
+    };
     gpf_report_options how = gpf_report_defaults();
+    if (strstr(gpf_train_progress(r->train)->why, "(before - after)"))
+        how.notes = of_step;
     how.model = r->o->args[0];
     how.output = r->loss;
     how.model_seed = gpf_model_seed(r->model);
@@ -535,8 +541,10 @@ static void put_checked(const run *r)
 static void put_closing(const run *r, double seconds)
 {
     const gpf_progress *p = gpf_train_progress(r->train);
-    printf("%s%s: %s", r->table ? "\n" : "", ends[p->end].word,
-           p->end == GPF_TRAIN_RUNNING ? "as you wish" : p->why);
+    printf("%s%s: %s", r->table ? "\n" : "", r->log.failed ? "stopped" : ends[p->end].word,
+           r->log.failed                 ? "the log cannot be written"
+           : p->end == GPF_TRAIN_RUNNING ? "by ^C"
+                                         : p->why);
     put_loss(r, p);
     put_checked(r);
     printf("; %.3g s", seconds);
@@ -550,7 +558,7 @@ static void put_saved(const run *r)
 {
     const cmd *o = r->o;
     const gpf_progress *p = gpf_train_progress(r->train);
-    if (!o->save || r->trouble)
+    if (!o->save)
         return;
     if (p->end == GPF_TRAIN_NOT_FINITE)
         printf("%s holds the params of before\n", o->save);

@@ -142,7 +142,7 @@ static const char *set_seeds(void *field, const char *arg)
     size_t *seeds = field;
     const char *dots = strstr(arg, "..");
     char from[24];
-    const char *expected = "seeds A..B, whole numbers, at most 1000000 of them";
+    const char *expected = "A..B, two whole numbers, for at most 1000000 runs";
     if (!dots || (size_t)(dots - arg) >= sizeof from)
         return expected;
     snprintf(from, sizeof from, "%.*s", (int)(dots - arg), arg);
@@ -313,7 +313,7 @@ static void print_help(void)
            check_exits, verbs[0].example);
 }
 
-static void print_option(const char *left, const char *help, const char *end)
+static void print_option(const char *left, const char *help)
 {
     printf("  %-26s ", left);
     for (const char *c = help; *c; c++) {
@@ -322,7 +322,25 @@ static void print_option(const char *left, const char *help, const char *end)
         else
             putchar(*c);
     }
-    printf("%s\n", end);
+    putchar('\n');
+}
+
+/* The same in words that go on in a new line where they must. */
+static void print_words(const char *left, const char *words)
+{
+    enum { INDENT = 29, WIDTH = 96 };
+    printf("  %-26s", left);
+    for (size_t n, column = INDENT; *words; words += n) {
+        words += strspn(words, " \n");
+        n = strcspn(words, " \n");
+        if (column > INDENT && column + n >= WIDTH) {
+            printf("\n%28s", "");
+            column = INDENT;
+        }
+        column += n + (n > 0);
+        printf("%s%.*s", n ? " " : "", (int)n, words);
+    }
+    putchar('\n');
 }
 
 /* The option of a setting: its name with - for _. */
@@ -344,13 +362,13 @@ static void print_settings(void)
     const gpf_setting *s;
     printf("\nSettings, over those of the model's train statements (default):\n");
     for (size_t i = 0; (s = gpf_setting_at(i)); i++) {
-        char name[SETTING_SIZE], left[64], text[64], end[80] = "";
+        char name[SETTING_SIZE], left[64], text[64], help[512];
         setting_option(s, name, sizeof name);
         snprintf(left, sizeof left, "--%s%s", name, args[s->type]);
-        if (*gpf_setting_text(&plain, s, text, sizeof text))
-            snprintf(end, sizeof end, " (%s)", text);
+        gpf_setting_text(&plain, s, text, sizeof text);
+        snprintf(help, sizeof help, "%s%s%s%s", s->help, *text ? " (" : "", text, *text ? ")" : "");
         if (!has_option(TRAIN, name))
-            print_option(left, s->help, end);
+            print_words(left, help);
     }
 }
 
@@ -364,7 +382,7 @@ static void print_verb_help(const cmd_verb *v)
             continue;
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
-        print_option(left, r->help, "");
+        print_option(left, r->help);
     }
     if (v->bit == TRAIN)
         print_settings();
@@ -498,7 +516,7 @@ static int run_verb(cmd *o, int argc, char **argv)
         } else if (c == 0 && row >= N_OPTIONS) {
             const char *wrong = add_setting(o, gpf_setting_at((size_t)(row - N_OPTIONS)), optarg);
             if (wrong && !*complaint)
-                snprintf(complaint, sizeof complaint, "--%.250s", wrong);
+                snprintf(complaint, sizeof complaint, "%.250s", wrong);
         } else if (c == 0) {
             const option_row *r = &options[row];
             const char *expected = r->set((char *)o + r->field, optarg);

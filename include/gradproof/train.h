@@ -208,20 +208,21 @@ typedef struct gpf_train_options {
     const char *schedule;                /* a row of gpf_schedule_at */
     double warmup, every, factor, final; /* epochs, epochs, -, part of the rate */
     size_t epochs;                       /* a minimiser's iterations; 0: none, only evaluate */
-    size_t batch;                        /* samples per step; 0: all; 1: after each sample */
+    size_t batch;    /* samples per step; 0, or more than there are: all; 1: after each sample */
     int shuffle;     /* 1: another order in every epoch, where batch is not all */
     double l2;       /* lambda: adds lambda/2 |W|^2 over the weights W (not biases: params that
                               are only ever added) to the loss over all samples. Where the loss sums
                               over samples, a batch of B of them gets B/samples of it, so that an
                               epoch counts it once, whatever the batch */
     double clip;     /* longest gradient, as a norm over all params; 0: any */
-    size_t patience; /* evaluations without a better held-out loss until it stops and goes back
-                              to the best params; 0: never */
+    size_t patience; /* evaluations without a better held-out loss (loss, if nothing is held
+                              out) until it stops and goes back to the best params; 0: never */
     double until_loss, until_gradient, until_accuracy; /* stop there; NaN: do not */
     size_t evaluate;     /* epochs between evaluations of loss, held-out loss, accuracy */
-    size_t check_every;  /* epochs between gradient checks; 0: none */
+    size_t check_every;  /* epochs between gradient checks, the first before any; 0: none */
     size_t check_sample; /* elements per tensor in such a check */
-    int check_step;      /* 1: check the step itself, see gpf_step_check_alloc */
+    int check_step;      /* 1: check the first step of every epoch (check_every: of those), see
+                            gpf_step_check_alloc; for sgd and updates, which step by rate * gradient */
     int health;          /* 1: health at every evaluation */
     size_t seed;         /* of shuffling and samples */
 } gpf_train_options;
@@ -303,7 +304,7 @@ typedef enum gpf_train_end {
 } gpf_train_end;
 
 typedef struct gpf_progress {
-    size_t epoch, step; /* done so far */
+    size_t epoch, step; /* done so far; steps over all epochs */
     size_t steps;       /* of an epoch */
     size_t samples, held_out_samples;
     /* Of the last evaluation, at the params as they are after `evaluated` epochs; NaN: unknown */
@@ -312,9 +313,10 @@ typedef struct gpf_progress {
     double penalty;  /* lambda/2 |W|^2 */
     double held_out; /* loss over the held-out samples */
     double accuracy, held_out_accuracy;
-    double gradient; /* norm of the last gradient computed, before clipping */
+    double gradient; /* norm of the last gradient computed, before clipping: of all samples if steps
+                        take them all or until_gradient is set, else of a batch */
     double rate;     /* of the last step */
-    double update;   /* |change of params| / |params| of the last step */
+    double update;   /* |change of params| / |params| in the last step of an epoch */
     double best;     /* lowest held-out loss, or loss if nothing is held out */
     size_t best_epoch;
     double dead; /* part of the hidden units that are dead; NaN without health */
@@ -329,7 +331,8 @@ typedef struct gpf_train_with {
     gpf_task task;             /* for accuracy */
     const gpf_node *updates;   /* new values of xs[i] as formulas, taken instead of an optimiser */
     gpf_node rate;             /* a scalar data leaf that gets the learning rate; GPF_NONE: none */
-    /* Called after every epoch that was evaluated; nonzero stops. May be NULL. */
+    /* Called after every epoch that was evaluated and at first, before any step (epoch 0); nonzero
+     * stops. May be NULL. */
     int (*progress)(void *arg, const gpf_progress *p);
     void *progress_arg;
 } gpf_train_with;
@@ -350,12 +353,13 @@ GPF_API gpf_train *gpf_train_alloc(gpf_graph *g, gpf_node loss, gpf_point *at,
 GPF_API void gpf_train_free(gpf_train *t);
 
 /* One update of the params (a minimiser: one iteration); and the evaluation if it ends an epoch that
- * is due for one. GSL_SUCCESS also where it ends the run: see end in the progress. Once ended, does
- * nothing. Allocates nothing, but for checks and health. */
+ * is due for one. The first step is preceded by an evaluation. GSL_SUCCESS also where it ends the
+ * run: see end in the progress. Once ended, does nothing. Allocates nothing, but for checks, health
+ * and to tell why a number is not finite. */
 GPF_API int gpf_train_step(gpf_train *t);
 GPF_API int gpf_train_epoch(gpf_train *t); /* steps to the end of the epoch */
 GPF_API int gpf_train_run(gpf_train *t);   /* to the end of the run */
-/* Evaluates now, at the current params. */
+/* Evaluates now, at the current params. Counts for nothing: not for patience, not for an end. */
 GPF_API int gpf_train_evaluate(gpf_train *t);
 GPF_API const gpf_progress *gpf_train_progress(const gpf_train *t);
 GPF_API const gpf_train_options *gpf_train_how(const gpf_train *t);
@@ -372,14 +376,36 @@ GPF_API const gpf_check *gpf_train_check(const gpf_train *t);
 GPF_API int gpf_train_save(gpf_train *t, const char *path, gpf_diag *why);
 GPF_API int gpf_train_resume(gpf_train *t, const char *path, gpf_diag *why);
 
-/* Checks a step of any program's own: params before and after it (all params, n_params numbers) and
+/* Checks a step of any program's own: the params after it (all params, n_params numbers, copied) and
  * the learning rate. (before - after)/rate is compared with GSL's gradient of the loss at `before`,
  * which also sees what no check of a gradient can: weights updated before the error was passed back
  * through them, a wrong batch mean in the step, a forgotten param. Run it at a point that holds the
- * samples of that step and, as params, `before`. */
+ * samples of that step and the params before it. A rate so small that the params' last digits hide
+ * the step leaves elements unresolved, not wrong.
+ *
+ * @example step_check
+ *     gpf_graph *g = gpf_graph_alloc();
+ *     gpf_node w = gpf_param(g, "w", gpf_shape1(2));
+ *     gpf_node loss = gpf_sum(g, gpf_square(g, w), GPF_ALL_AXES);
+ *     gpf_point *at = gpf_point_alloc(g, 0);
+ *     double *theta = gpf_point_params(at)->data, after[2];
+ *     theta[0] = 1, theta[1] = -3;
+ *     after[0] = theta[0] - 0.1 * 2 * theta[0];
+ *     after[1] = theta[1] - 0.1 * 2 * after[0]; // should be theta[1]
+ *     gpf_check *c = gpf_step_check_alloc(g, loss, &w, 1, after, 0.1, 0, 1, NULL);
+ *     gpf_check_run(c, at, NULL, NULL);
+ *     assert(gpf_check_element(c, 0)->verdict == GPF_RIGHT);
+ *     assert(gpf_check_element(c, 1)->verdict == GPF_WRONG);
+ *     gpf_check_free(c);
+ *     gpf_point_free(at);
+ *     gpf_graph_free(g);
+ * @end
+ *
+ * Extends the graph by the step. Errors as of gpf_check_alloc; GSL_EDOM for a rate that is not above
+ * 0, GPF_EDATA for an x that is no param. */
 GPF_API gpf_check *gpf_step_check_alloc(gpf_graph *g, gpf_node loss, const gpf_node *xs, size_t n,
-                                        const double *before, const double *after, double rate,
-                                        size_t N, unsigned long seed, gpf_diag *why);
+                                        const double *after, double rate, size_t N,
+                                        unsigned long seed, gpf_diag *why);
 
 /* Archives: named tensors and text entries, in memory and in files.
  *
@@ -445,8 +471,10 @@ GPF_API int gpf_params_read(const gpf_graph *g, gsl_vector *theta, const char *p
  */
 typedef enum gpf_finding_kind {
     GPF_DEAD_UNIT,       /* a'(z) = 0 for every sample */
-    GPF_NEARLY_DEAD,     /* for all but a few */
-    GPF_SATURATED,       /* |a'(z)| small, but not 0, for nearly every sample */
+    GPF_NEARLY_DEAD,     /* a(z) = a'(z) = 0 for 95 % of them or more. A finding only where nearly
+                            all units of a layer are: a unit that is seldom on is what relu is for */
+    GPF_SATURATED,       /* |a'(z)| < 0.01 for 95 % of them or more: a finding for a quarter of a
+                            layer, in a net whose prediction does not follow the target */
     GPF_IDENTICAL_UNITS, /* units that compute the same, come from equal weights and lead to equal
                             ones, or all units of a layer of rank 1: they stay so for ever */
     GPF_NO_GRADIENT,     /* a param, or some of its columns, with a gradient of exactly 0: why */
@@ -473,6 +501,7 @@ typedef struct gpf_finding {
 
 typedef struct gpf_unit {
     double off;             /* part of the samples with slope 0 */
+    double silent;          /* part of them with slope 0 where a is 0 too: relu, not tanh far out */
     double saturated;       /* part of the samples with a slope that is small or 0 */
     double mean, deviation; /* of a over the samples */
     int twin;               /* the first unit that computes the same, or itself */

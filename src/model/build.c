@@ -337,7 +337,7 @@ static void set(gpf_model *m, const gpf__ast *a)
     for (size_t i = 0; i < m->n_given; i++)
         if (m->given[i].setting == setting) {
             gpf__report(&m->source, a->at, GPF_ENAME, "train: %s is given in line %d already",
-                        setting->name, m->given[i].line);
+                        setting->name, m->given[i].at.line);
             return;
         }
     gpf_diag why = { 0 };
@@ -347,7 +347,7 @@ static void set(gpf_model *m, const gpf__ast *a)
     else if (gpf__grow(&m->given, &m->given_cap, m->n_given + 1, sizeof *m->given))
         gpf__report_nomem(&m->source);
     else
-        m->given[m->n_given++] = (gpf__given){ setting, a->at.line };
+        m->given[m->n_given++] = (gpf__given){ setting, a->at };
 }
 
 static void train(gpf_model *m, const gpf__statement *s)
@@ -412,8 +412,14 @@ static void update(gpf_model *m, const gpf__statement *s)
 static void end_training(gpf_model *m)
 {
     bool own = false;
-    for (size_t i = 0; i < m->n_given; i++)
-        own = own || !strcmp(m->given[i].setting->name, "seed");
+    for (size_t i = 0; i < m->n_given; i++) {
+        if (!strcmp(m->given[i].setting->name, "seed"))
+            own = true;
+        else if (m->given[i].setting->type == GPF_SETTING_OPTIMIZER && m->n_updates)
+            gpf__report(&m->source, m->given[i].at, GPF_ENAME,
+                        "train: the update of %s in line %d takes the optimizer's place",
+                        gpf_node_name(m->g, m->update->param), m->update->line);
+    }
     if (!own || m->options.seed_given)
         m->train.seed = m->seed;
     if (m->rate_value)

@@ -83,7 +83,7 @@ typedef struct gpf__update {
 /* A setting that a train statement gives. */
 typedef struct gpf__given {
     const gpf_setting *setting;
-    int line;
+    gpf__place at;
 } gpf__given;
 
 struct gpf_model {

@@ -175,10 +175,9 @@ static json_t *unit_json(const gpf_layer *y, size_t k)
 {
     const gpf_unit *u = &y->unit[k];
     json_t *o = json_object();
-    int bad = set(o, "off", y->sloped ? json_real(u->off) : json_null());
-    if (y->sloped && isnan(u->off))
-        bad += set_real(o, "off", u->off);
+    int bad = y->sloped ? set_real(o, "off", u->off) : set(o, "off", json_null());
     bad += y->sloped ? set_real(o, "saturated", u->saturated) : set(o, "saturated", json_null());
+    bad += y->sloped ? set_real(o, "silent", u->silent) : set(o, "silent", json_null());
     bad += set_real(o, "mean", u->mean);
     bad += set_real(o, "deviation", u->deviation);
     bad += set(o, "twin", json_integer(u->twin));

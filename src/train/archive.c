@@ -181,7 +181,7 @@ int gpf_archive_add(gpf_archive *a, const char *name, gpf_shape shape, const dou
     return status;
 }
 
-static int set(gpf_archive *a, const char *key, const char *text)
+int gpf__archive_set(gpf_archive *a, const char *key, const char *text)
 {
     if (!is_name(key))
         return GPF_ENAME;
@@ -204,7 +204,7 @@ static int set(gpf_archive *a, const char *key, const char *text)
 
 int gpf_archive_set(gpf_archive *a, const char *key, const char *text)
 {
-    const int status = set(a, key, text);
+    const int status = gpf__archive_set(a, key, text);
     if (status == GSL_ENOMEM)
         GSL_ERROR("no memory for a text", GSL_ENOMEM);
     return status;
@@ -254,7 +254,7 @@ int gpf__archive_read_entries(gpf_archive *a, const json_t *entries, gpf_diag *w
     {
         if (!json_is_string(text))
             return gpf__diag(why, GPF_EDATA, GPF__METADATA ": %.200s is no string", key);
-        switch (set(a, key, json_string_value(text))) {
+        switch (gpf__archive_set(a, key, json_string_value(text))) {
         case GSL_SUCCESS:
             break;
         case GSL_ENOMEM:
@@ -459,19 +459,30 @@ int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *why)
 }
 
 /* Params. */
+int gpf__params_into(const gpf_graph *g, const gsl_vector *theta, gpf_archive *a, gpf_diag *why)
+{
+    int status = GSL_SUCCESS;
+    for (size_t i = 0; !status && i < gpf_graph_n_param_tensors(g); i++) {
+        const gpf_node p = gpf_graph_param(g, i);
+        const gpf_shape shape = gpf_node_shape(g, p);
+        double *room;
+        status = gpf__archive_room(a, gpf_node_name(g, p), shape, &room, why);
+        if (!status)
+            memcpy(room, theta->data + gpf_param_offset(g, p),
+                   gpf_shape_size(shape, 1) * sizeof *room);
+    }
+    return status;
+}
+
 int gpf_params_write(const gpf_graph *g, const gsl_vector *theta, const char *path, gpf_diag *why)
 {
     if ((theta ? theta->size : 0) != gpf_graph_n_params(g) || (theta && theta->stride != 1))
         GSL_ERROR("theta must be all params of the graph, of stride 1", GSL_EBADLEN);
     gpf_archive *a = gpf_archive_alloc();
-    int status = a ? GSL_SUCCESS : GSL_ENOMEM;
-    for (size_t i = 0; !status && i < gpf_graph_n_param_tensors(g); i++) {
-        const gpf_node p = gpf_graph_param(g, i);
-        status = gpf_archive_add(a, gpf_node_name(g, p), gpf_node_shape(g, p),
-                                 theta->data + gpf_param_offset(g, p));
-    }
-    status = status ? gpf__diag_of(why, path, status, "%s", gpf_strerror(status))
-                    : gpf_archive_write(a, path, why);
+    gpf_diag what = { .status = GSL_ENOMEM, .text = "out of memory" };
+    int status = a ? gpf__params_into(g, theta, a, &what) : GSL_ENOMEM;
+    status =
+        status ? gpf__diag_of(why, path, status, "%s", what.text) : gpf_archive_write(a, path, why);
     gpf_archive_free(a);
     return status;
 }

@@ -31,6 +31,14 @@ gpf_archive *gpf__archive_parse(const unsigned char *bytes, size_t n, const char
 int gpf__archive_room(gpf_archive *a, const char *name, gpf_shape shape, double **values,
                       gpf_diag *why);
 
+/* gpf_archive_set without a handler. */
+int gpf__archive_set(gpf_archive *a, const char *key, const char *text);
+
+/* Every param of a graph, into an archive and out of it; path: for messages. Out of it, all or none. */
+int gpf__params_into(const gpf_graph *g, const gsl_vector *theta, gpf_archive *a, gpf_diag *why);
+int gpf__params_from(const gpf_graph *g, gsl_vector *theta, const gpf_archive *a, const char *path,
+                     gpf_diag *why);
+
 /* The entries as a JSON object of strings: NULL without memory. And back. */
 json_t *gpf__archive_entries(const gpf_archive *a);
 bool gpf__archive_has_entries(const gpf_archive *a);

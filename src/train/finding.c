@@ -72,7 +72,7 @@ static const double no_spread = 1e-3;
 static const double unrelated = 1e-4, related = 0.05;
 /* Correlation of prediction and target from which a net does what it is for. */
 static const double fits = 0.5;
-/* Length of one step as part of the length of all weights. */
+/* Length of a step as part of the length of all weights; of those of one layer. */
 static const double step_large = 1, step_tiny = 1e-6;
 
 /* Why a param gets no gradient: a row of causes[] below, or a dead layer or input, see dead_cause. */
@@ -468,15 +468,15 @@ static bool is_dead(const void *arg, size_t k)
 static bool is_nearly(const void *arg, size_t k)
 {
     const some *of = arg;
-    const double off = of->h->layer[of->layer].unit[k].off;
-    return off >= GPF__MOST && off < 1;
+    const gpf_unit *u = &of->h->layer[of->layer].unit[k];
+    return u->silent >= GPF__MOST && u->off < 1;
 }
 
 static bool is_saturated(const void *arg, size_t k)
 {
     const some *of = arg;
     const gpf_unit *u = &of->h->layer[of->layer].unit[k];
-    return u->saturated >= GPF__MOST && u->off < GPF__MOST;
+    return u->saturated >= GPF__MOST && u->silent < GPF__MOST && u->off < 1;
 }
 
 static bool is_zero_column(const void *arg, size_t k)
@@ -721,18 +721,19 @@ static void judge_depth(gpf_health *h)
     }
 }
 
-/* How much of the residuals behind a layer its weights can use: |x' delta| / (|x| |delta|), here
- * with sums of absolute values for |x|, which is at most sqrt(samples) larger. */
+/* How much of the largest d loss/d z its weights can use: |x' delta| / (|x| |delta|), here with sums
+ * of absolute values over the samples for |x|, which makes it larger by at most sqrt(samples). */
 static double use_of(const gpf_health *h, size_t l)
 {
-    const gpf_layer *y = &h->layer[l];
     const gpf__factor *f = &h->factor[h->found.layer[l].product];
     const double *input = gpf__measure(h, f->input);
-    double x = 0;
+    double x = 0, delta = 0;
     for (size_t i = 0; i < f->inputs; i++)
         x += input[i] * input[i];
-    const double all = sqrt(x / (double)y->samples) * y->gradient;
-    return all > 0 ? y->weight_gradient / all : 0;
+    for (size_t k = 0; k < h->found.n; k++)
+        delta = fmax(delta, h->layer[k].gradient);
+    const double all = sqrt(x / (double)h->layer[l].samples) * delta;
+    return all > 0 ? h->layer[l].weight_gradient / all : 0;
 }
 
 /* Correlation of prediction and target, the mean over the columns; NaN where it is not known. */
@@ -800,11 +801,12 @@ static void judge_step(gpf_health *h, bool good)
         gpf__format(w.text, sizeof w.text, "a step at rate %g changes %s by %.2g times its length",
                     h->rate, name(h, h->layer[worst].weight, label), largest);
         add(h, GPF_LARGE_STEP, (int)worst, h->layer[worst].weight, 0, &w);
-    } else if (ratio < step_tiny && !isnan(correlation(h)) && !good && use_of(h, last) > related) {
+    } else if (largest > 0 && largest < step_tiny && !isnan(correlation(h)) && !good &&
+               use_of(h, last) > related) {
         gpf__format(w.text, sizeof w.text,
-                    "a step at rate %g changes the weights by %.2g of their length, while there is "
-                    "much to gain",
-                    h->rate, ratio);
+                    "a step at rate %g changes no weights by more than %.2g of their length, while "
+                    "there is much to gain",
+                    h->rate, largest);
         add(h, GPF_TINY_STEP, -1, h->layer[last].weight, 0, &w);
     }
 }

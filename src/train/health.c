@@ -65,6 +65,9 @@ static void want_slopes(gpf_graph *g, const gpf__found *l, gpf__measured *m, out
         return;
     const ptrdiff_t samples = samples_of(l->axis);
     m->alive = want(out, gpf_sum(g, gpf_sign(g, size), samples));
+    const gpf_node off = gpf_sub(g, gpf_const(g, 1), gpf_sign(g, size)),
+                   zero = gpf_sub(g, gpf_const(g, 1), gpf_sign(g, gpf_abs(g, l->exit[0])));
+    m->silent = want(out, gpf_sum(g, gpf_mul(g, off, zero), samples));
     m->weak = want(out, gpf_sum(g, gpf_greater(g, gpf_const(g, GPF__SMALL_SLOPE), size), samples));
 }
 
@@ -73,7 +76,7 @@ static void want_layer(gpf_health *h, gpf_graph *g, size_t l, gpf_node delta, ou
     const gpf__found *f = &h->found.layer[l];
     gpf__measured *m = &h->measured[l];
     const ptrdiff_t samples = samples_of(f->axis);
-    *m = (gpf__measured){ .alive = GPF__ABSENT, .weak = GPF__ABSENT };
+    *m = (gpf__measured){ .alive = GPF__ABSENT, .weak = GPF__ABSENT, .silent = GPF__ABSENT };
     m->mean = want(out, gpf_mean(g, f->exit[0], samples));
     m->variance = want(out, gpf_variance(g, f->exit[0], samples));
     m->delta = want(out, delta == GPF_NONE ? delta : gpf_sum(g, gpf_abs(g, delta), samples));
@@ -368,7 +371,7 @@ static void measure_units(gpf_health *h, size_t l)
     gpf_unit *const unit = h->unit + (y->unit - h->unit);
     const double *mean = gpf__measure(h, m->mean), *variance = gpf__measure(h, m->variance);
     const double *alive = gpf__measure(h, m->alive), *weak = gpf__measure(h, m->weak);
-    const double n = (double)y->samples;
+    const double *silent = gpf__measure(h, m->silent), n = (double)y->samples;
     double squares = 0;
     y->dead = y->nearly = y->saturated = y->distinct = 0;
     for (size_t k = 0; k < y->units; k++) {
@@ -377,12 +380,13 @@ static void measure_units(gpf_health *h, size_t l)
         u->deviation = sqrt(fmax(variance[k], 0));
         if (isnan(variance[k]))
             u->deviation = variance[k];
+        u->silent = silent ? silent[k] / n : 0;
         u->off = alive ? 1 - alive[k] / n : 0;
         u->saturated = weak ? weak[k] / n : 0;
         squares += mean[k] * mean[k] + variance[k];
         if (u->off >= 1)
             y->dead++;
-        else if (u->off >= GPF__MOST)
+        else if (u->silent >= GPF__MOST)
             y->nearly++;
         else if (u->saturated >= GPF__MOST)
             y->saturated++;

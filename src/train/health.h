@@ -55,6 +55,7 @@ void gpf__layers_free(gpf__layers *l);
 typedef struct gpf__measured {
     size_t mean, variance; /* of a */
     size_t alive, weak;    /* samples with a slope that is not 0, that is small or 0 */
+    size_t silent;         /* with a slope of 0 and a value of 0 */
     size_t delta, squares; /* sums of |d loss/d z| and of its squares */
     int blocked;           /* a is a step of z: there is no slope at all */
 } gpf__measured;

@@ -114,20 +114,16 @@ static bool ended(const gpf_train *t)
     return t->now.progress.end != GPF_TRAIN_RUNNING;
 }
 
-/* "epoch 3, step 2 of 10": the one that was being done. */
-static char *place(const gpf_train *t, char *buf, size_t size)
+/* Where the run is: in the step being done, or between epochs. */
+static char *place(const gpf_train *t, bool in_step, char *buf, size_t size)
 {
     const gpf_progress *p = &t->now.progress;
-    const size_t step = p->step - p->epoch * t->steps;
-    *buf = '\0';
-    if (p->step == 0)
-        gpf__append(buf, size, "at the start");
-    else if (step == 0 && p->epoch == p->evaluated)
-        gpf__append(buf, size, "after epoch %zu", p->epoch);
+    if (!in_step)
+        gpf__format(buf, size, p->epoch ? "after epoch %zu" : "before the first epoch", p->epoch);
     else
-        gpf__append(buf, size, "in epoch %zu", p->epoch + 1);
-    if (t->steps > 1 && (step > 0 || p->epoch != p->evaluated))
-        gpf__append(buf, size, ", step %zu of %zu", step + 1, t->steps);
+        gpf__format(buf, size, "in epoch %zu", p->epoch + 1);
+    if (in_step && t->steps > 1)
+        gpf__append(buf, size, ", step %zu of %zu", p->step - p->epoch * t->steps + 1, t->steps);
     return buf;
 }
 
@@ -156,25 +152,28 @@ static void blame(gpf_train *t, const gpf__batch *b, bool changes)
         return;
     const gpf_node n =
         gpf_damage_base(d, b->at, NULL) == GSL_SUCCESS ? gpf_damage_nonfinite(d, &k) : GPF_NONE;
-    if (n != GPF_NONE && gpf_node_is_param(t->g, n))
-        gpf__append(p->why, sizeof p->why,
-                    "; param %s has grown too large (element %zu): a smaller rate, or clip",
-                    gpf_node_name(t->g, n), k);
-    else if (n != GPF_NONE)
+    if (n != GPF_NONE)
         gpf__append(p->why, sizeof p->why, "; the first node that is not finite is %s, element %zu",
                     gpf_node_label(t->g, n, label, sizeof label), k);
     gpf_damage_free(d);
 }
 
 static void not_finite(gpf_train *t, const gpf__batch *b, const char *what, double value,
-                       bool changes)
+                       bool in_step, bool changes)
 {
     char where[80];
-    end(t, GPF_TRAIN_NOT_FINITE, "%s is %g %s", what, value, place(t, where, sizeof where));
+    double most = 0;
+    end(t, GPF_TRAIN_NOT_FINITE, "%s is %g %s", what, value,
+        place(t, in_step, where, sizeof where));
     blame(t, b, changes);
+    for (size_t i = 0; i < t->at->n_params; i++)
+        most = fmax(most, fabs(t->at->theta->data[i]));
+    if (most > 1e8)
+        gpf__append(t->now.progress.why, sizeof t->now.progress.why,
+                    "; params have grown to %.2g: a smaller rate, or clip", most);
 }
 
-static void found_wrong(gpf_train *t, const gpf_check *c, const char *what)
+static void found_wrong(gpf_train *t, const gpf_check *c, bool in_step, const char *what)
 {
     char name[80], where[80];
     for (size_t i = 0; i < gpf_check_n_elements(c); i++) {
@@ -182,7 +181,7 @@ static void found_wrong(gpf_train *t, const gpf_check *c, const char *what)
         if (e->verdict != GPF_WRONG)
             continue;
         end(t, GPF_TRAIN_WRONG, "%s: element %zu of %s is wrong: %s %.8g, GSL %.8g",
-            place(t, where, sizeof where), e->k,
+            place(t, in_step, where, sizeof where), e->k,
             gpf_node_label(t->g, gpf_check_tensor(c, (size_t)e->tensor), name, sizeof name), what,
             e->analytic, e->numeric);
         return;
@@ -294,9 +293,9 @@ static int judge(gpf_train *t)
     t->now.judged++;
     compare(t);
     if (!isfinite(p->loss))
-        not_finite(t, &t->all, "the loss", p->loss, false);
+        not_finite(t, &t->all, "the loss", p->loss, false, false);
     else if (!params_finite(t))
-        not_finite(t, &t->all, "a param", INFINITY, true);
+        not_finite(t, &t->all, "a param", INFINITY, false, true);
     if (!ended(t))
         end_if_reached(t);
     if (!ended(t) && t->how.patience && t->now.worse >= t->how.patience)
@@ -323,7 +322,7 @@ static int check_gradient(gpf_train *t)
     const int status = gpf_check_run(t->check, t->all.at, &how, NULL);
     t->last_check = t->check;
     if (!status && gpf_check_outcome(t->check) == GPF_OUTCOME_WRONG)
-        found_wrong(t, t->check, "backprop says");
+        found_wrong(t, t->check, false, "backprop says");
     return status;
 }
 
@@ -355,7 +354,7 @@ static int check_step(gpf_train *t, const gpf__batch *b)
                                            t->rate, &how, NULL);
     t->last_check = gpf__step_check_of(t->step_check);
     if (!status && gpf_check_outcome(t->last_check) == GPF_OUTCOME_WRONG)
-        found_wrong(t, t->last_check, "(before - after)/rate is");
+        found_wrong(t, t->last_check, true, "(before - after)/rate is");
     return status;
 }
 
@@ -396,7 +395,7 @@ static void take_update(gpf_train *t, const gpf__batch *b)
     const double *change = output(b, GPF__CHANGE);
     for (size_t i = 0; i < t->n; i++)
         if (!isfinite(change[i])) {
-            not_finite(t, b, "an update", change[i], true);
+            not_finite(t, b, "an update", change[i], true, true);
             return;
         }
     gpf__train_put(t, change);
@@ -408,7 +407,7 @@ static int descend(gpf_train *t, const gpf__batch *b)
     const double *gradient = output(b, GPF__CHANGE);
     p->gradient = norm(gradient, t->n);
     if (!isfinite(p->gradient)) {
-        not_finite(t, b, "the gradient's norm", p->gradient, true);
+        not_finite(t, b, "the gradient's norm", p->gradient, true, true);
         return GSL_SUCCESS;
     }
     if (t->how.clip > 0 && p->gradient > t->how.clip) {
@@ -433,12 +432,13 @@ static int step_by_gradient(gpf_train *t)
         return status;
     const double f = *output(b, GPF__OBJECTIVE);
     if (!isfinite(f)) {
-        not_finite(t, b, t->squares == GPF_NONE ? "the loss" : "the loss with its penalty", f,
+        not_finite(t, b, t->squares == GPF_NONE ? "the loss" : "the loss with its penalty", f, true,
                    false);
         return GSL_SUCCESS;
     }
     const bool checked = step_is_checked(t);
-    memcpy(t->before, t->at->theta->data, t->at->n_params * sizeof *t->before);
+    if (checked || (t->now.progress.step + 1) % t->steps == 0)
+        memcpy(t->before, t->at->theta->data, t->at->n_params * sizeof *t->before);
     if (t->updates)
         take_update(t, b);
     else
@@ -535,7 +535,7 @@ static int step_by_minimizer(gpf_train *t)
             "a wrong gradient",
             t->how.optimizer, gradient);
     else if (status == GSL_EBADFUNC)
-        not_finite(t, &t->all, "the objective", f, true);
+        not_finite(t, &t->all, "the objective", f, true, true);
     else if (status)
         return status;
     return GSL_SUCCESS;

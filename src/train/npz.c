@@ -2,16 +2,13 @@
 /* .npz: a zip of .npy files. A .npy file is
  *     "\x93NUMPY", the version in 2 bytes, the length of the header (version 1: 2 bytes, else 4),
  *     the header, a literal of Python: {'descr': '<f8', 'fortran_order': False, 'shape': (3, 2), }
- *     the elements
- * The zip container is minizip's. */
-#define _POSIX_C_SOURCE 200809L /* fseeko */
+ *     the elements */
 #include "train/archive.h"
+#include "train/zip.h"
 
 #include "base/arena.h"
 
 #include <errno.h>
-#include <unzip.h>
-#include <zip.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -22,71 +19,12 @@ enum {
     PREFIX = 12,             /* bytes before the header, at most */
     MAX_HEADER = 65535,      /* what version 1 can say; at most 4 axes need far less */
     PART = 1 << 16,          /* bytes read or written at once; a multiple of any element's */
-    MAX_NAME = 1 << 16,      /* more than a zip can say */
     MAX_ENTRIES = 100000000, /* bytes of texts, as in the other format */
-    MAX_RATIO = 1032         /* deflate cannot shrink by more */
 };
 
 static bool is_npz(const unsigned char *head, size_t n)
 {
     return n >= 4 && (!memcmp(head, "PK\3\4", 4) || !memcmp(head, "PK\5\6", 4));
-}
-
-/* Writing. */
-typedef struct output {
-    FILE *to;
-    int error; /* errno of the first failure */
-} output;
-
-static voidpf open_output(voidpf opaque, const void *name, int mode)
-{
-    (void)name, (void)mode;
-    return opaque;
-}
-
-static int failed(output *o)
-{
-    if (!o->error)
-        o->error = errno ? errno : EIO;
-    return -1;
-}
-
-static uLong write_output(voidpf opaque, voidpf stream, const void *bytes, uLong n)
-{
-    (void)stream;
-    output *o = opaque;
-    const size_t put = fwrite(bytes, 1, n, o->to);
-    if (put != n)
-        failed(o);
-    return put;
-}
-
-static ZPOS64_T tell_output(voidpf opaque, voidpf stream)
-{
-    (void)stream;
-    const off_t at = ftello(((output *)opaque)->to);
-    return at < 0 ? (ZPOS64_T)failed(opaque) : (ZPOS64_T)at;
-}
-
-static long seek_output(voidpf opaque, voidpf stream, ZPOS64_T to, int origin)
-{
-    (void)stream;
-    const int whence = origin == ZLIB_FILEFUNC_SEEK_SET   ? SEEK_SET
-                       : origin == ZLIB_FILEFUNC_SEEK_CUR ? SEEK_CUR
-                                                          : SEEK_END;
-    return fseeko(((output *)opaque)->to, (off_t)to, whence) ? failed(opaque) : 0;
-}
-
-static int close_output(voidpf opaque, voidpf stream)
-{
-    (void)opaque, (void)stream;
-    return 0;
-}
-
-static int output_error(voidpf opaque, voidpf stream)
-{
-    (void)stream;
-    return ferror(((output *)opaque)->to);
 }
 
 /* Bytes of the .npy file's beginning: a multiple of 64, as NumPy does it. */
@@ -107,141 +45,82 @@ static size_t put_header(const char *descr, gpf_shape shape, char *buf, size_t s
     return all;
 }
 
-/* Stored: floating-point numbers hardly shrink. Always the same time: equal content is equal bytes. */
-static int begin_member(zipFile zip, const char *name, const char *descr, gpf_shape shape,
-                        size_t size)
+static void put_array(void *arg, gpf__zip_sink *s)
 {
-    enum { UTF8 = 1 << 11, MADE_BY = 0, NEW_YEAR_1980 = 1 << 21 | 1 << 16 };
-    const zip_fileinfo info = { .dosDate = NEW_YEAR_1980 };
-    char text[256];
-    const size_t n = put_header(descr, shape, text, sizeof text), length = strlen(name);
-    bool ascii = true;
-    for (size_t i = 0; i < length; i++)
-        ascii = ascii && (unsigned char)name[i] < 0x80;
-    char *member = malloc(length + sizeof ending);
-    if (!member) {
-        errno = ENOMEM;
-        return ZIP_ERRNO;
-    }
-    memcpy(member, name, length);
-    memcpy(member + length, ending, sizeof ending);
-    int status = zipOpenNewFileInZip4_64(zip, member, &info, NULL, 0, NULL, 0, NULL, 0, 0, 0,
-                                         -MAX_WBITS, DEF_MEM_LEVEL, Z_DEFAULT_STRATEGY, NULL, 0,
-                                         MADE_BY, ascii ? 0 : UTF8, n + size >= 0xffffffff);
-    free(member);
-    return status == ZIP_OK ? zipWriteInFileInZip(zip, text, (unsigned)n) : status;
-}
-
-static int write_array(zipFile zip, const gpf_array *x)
-{
+    const gpf_array *x = arg;
     unsigned char bytes[PART];
+    char header[256];
     const size_t n = gpf_shape_size(x->shape, 1), part = sizeof bytes / sizeof *x->values;
-    int status = begin_member(zip, x->name, "<f8", x->shape, n * sizeof *x->values);
-    for (size_t i = 0; status == ZIP_OK && i < n; i += part) {
+    gpf__zip_put(s, header, put_header("<f8", x->shape, header, sizeof header));
+    for (size_t i = 0; i < n; i += part) {
         const size_t m = n - i < part ? n - i : part;
         gpf__encode(x->values + i, m, bytes);
-        status = zipWriteInFileInZip(zip, bytes, (unsigned)(m * sizeof *x->values));
+        gpf__zip_put(s, bytes, m * sizeof *x->values);
     }
-    return status == ZIP_OK ? zipCloseFileInZip(zip) : status;
 }
 
-static int write_entries(zipFile zip, const gpf_archive *a)
+typedef struct span {
+    const char *bytes;
+    size_t n;
+} span;
+
+static void put_text(void *arg, gpf__zip_sink *s)
+{
+    const span *t = arg;
+    char header[256];
+    const gpf_shape shape = gpf_shape1((ptrdiff_t)t->n);
+    gpf__zip_put(s, header, put_header("|u1", shape, header, sizeof header));
+    gpf__zip_put(s, t->bytes, t->n);
+}
+
+static void add_entries(gpf__zip *z, const gpf_archive *a)
 {
     json_t *all = gpf__archive_entries(a);
     const size_t n = all ? json_dumpb(all, NULL, 0, JSON_COMPACT) : 0;
-    char *text = n && n <= MAX_ENTRIES ? malloc(n) : NULL;
-    int status = ZIP_ERRNO;
-    if (text && json_dumpb(all, text, n, JSON_COMPACT) == n) {
-        status = begin_member(zip, GPF__METADATA, "|u1", gpf_shape1((ptrdiff_t)n), n);
-        if (status == ZIP_OK)
-            status = zipWriteInFileInZip(zip, text, (unsigned)n);
-        if (status == ZIP_OK)
-            status = zipCloseFileInZip(zip);
+    char *bytes = n && n <= MAX_ENTRIES ? malloc(n) : NULL;
+    if (bytes && json_dumpb(all, bytes, n, JSON_COMPACT) == n) {
+        gpf__zip_add(z, GPF__METADATA ".npy", put_text, &(span){ bytes, n });
     } else {
+        z->failed = true;
         errno = n > MAX_ENTRIES ? EFBIG : ENOMEM;
     }
-    free(text);
+    free(bytes);
     json_decref(all);
-    return status;
+}
+
+static void add_array(gpf__zip *z, const gpf_array *x)
+{
+    const size_t n = strlen(x->name);
+    char *member = malloc(n + sizeof ending);
+    if (!member) {
+        z->failed = true;
+        errno = ENOMEM;
+        return;
+    }
+    memcpy(member, x->name, n);
+    memcpy(member + n, ending, sizeof ending);
+    gpf__zip_add(z, member, put_array, (void *)(uintptr_t)x);
+    free(member);
 }
 
 static int write_npz(const gpf_archive *a, FILE *to)
 {
-    output o = { .to = to };
-    zlib_filefunc64_def functions = { .zopen64_file = open_output,
-                                      .zwrite_file = write_output,
-                                      .ztell64_file = tell_output,
-                                      .zseek64_file = seek_output,
-                                      .zclose_file = close_output,
-                                      .zerror_file = output_error,
-                                      .opaque = &o };
-    errno = 0;
-    zipFile zip = zipOpen2_64("", APPEND_STATUS_CREATE, NULL, &functions);
-    if (!zip) {
-        errno = o.error ? o.error : ENOMEM;
-        return -1;
-    }
-    int status = gpf__archive_has_entries(a) ? write_entries(zip, a) : ZIP_OK;
+    gpf__zip z = { .to = to, .limit = GPF__ZIP_LIMIT };
     const gpf_array *x;
-    for (size_t i = 0; status == ZIP_OK && (x = gpf_archive_at(a, i)); i++)
-        status = write_array(zip, x);
-    const int error = o.error ? o.error : errno;
-    if (zipClose(zip, NULL) == ZIP_OK && status == ZIP_OK && !o.error)
-        return 0;
-    errno = o.error ? o.error : error ? error : EIO;
-    return -1;
+    if (gpf__archive_has_entries(a))
+        add_entries(&z, a);
+    for (size_t i = 0; !z.failed && (x = gpf_archive_at(a, i)); i++)
+        add_array(&z, x);
+    return gpf__zip_end(&z);
 }
 
-/* Reading: the file is in memory. */
-typedef struct input {
-    const unsigned char *bytes;
-    size_t n, at;
-} input;
-
-static uLong read_input(voidpf opaque, voidpf stream, void *bytes, uLong n)
-{
-    (void)stream;
-    input *in = opaque;
-    const size_t rest = in->n - in->at, got = n < rest ? n : rest;
-    memcpy(bytes, in->bytes + in->at, got);
-    in->at += got;
-    return got;
-}
-
-static ZPOS64_T tell_input(voidpf opaque, voidpf stream)
-{
-    (void)stream;
-    return ((input *)opaque)->at;
-}
-
-static long seek_input(voidpf opaque, voidpf stream, ZPOS64_T by, int origin)
-{
-    (void)stream;
-    input *in = opaque;
-    const ZPOS64_T from = origin == ZLIB_FILEFUNC_SEEK_SET   ? 0
-                          : origin == ZLIB_FILEFUNC_SEEK_CUR ? in->at
-                                                             : in->n;
-    if (from + by > in->n || from + by < from)
-        return -1;
-    in->at = (size_t)(from + by);
-    return 0;
-}
-
-static int input_error(voidpf opaque, voidpf stream)
-{
-    (void)opaque, (void)stream;
-    return 0;
-}
-
-/* One member at a time; the zip is closed with it. */
+/* Reading. */
 typedef struct reader {
     gpf_archive *a;
-    input in;
-    unzFile zip;
-    unz_file_info64 info;
-    uint64_t compressed; /* bytes of all members so far */
+    gpf__unzip zip; /* at the member that is read */
     gpf_diag *why;
-    char name[MAX_NAME];
+    char *name; /* of the member */
+    size_t cap;
     unsigned char bytes[PART];
 } reader;
 
@@ -389,17 +268,9 @@ static int read_literal(reader *r, const char *text, size_t n, description *d)
     return status;
 }
 
-/* n bytes of the member, to the last. */
 static int get(reader *r, void *bytes, size_t n)
 {
-    for (size_t got = 0; got < n;) {
-        const int more = unzReadCurrentFile(r->zip, (char *)bytes + got, (unsigned)(n - got));
-        if (more <= 0)
-            return WRONG(r, GPF_EDATA, "%.200s %s", r->name,
-                         more ? "cannot be inflated" : "ends too early");
-        got += (size_t)more;
-    }
-    return GSL_SUCCESS;
+    return gpf__unzip_get(&r->zip, bytes, n, r->why);
 }
 
 static int read_header(reader *r, description *d)
@@ -417,13 +288,13 @@ static int read_header(reader *r, description *d)
     if (b[6] > 1)
         n |= (uint64_t)b[10] << 16 | (uint64_t)b[11] << 24;
     d->bytes = (b[6] > 1 ? PREFIX : PREFIX - 2) + (size_t)n;
-    if (n > MAX_HEADER || d->bytes > r->info.uncompressed_size)
+    if (n > MAX_HEADER || d->bytes > r->zip.size)
         return WRONG(r, GPF_EDATA, "%.200s: its header claims %llu bytes, but there are %llu",
-                     r->name, (unsigned long long)n, (unsigned long long)r->info.uncompressed_size);
+                     r->name, (unsigned long long)n, (unsigned long long)r->zip.size);
     status = get(r, b, (size_t)n);
     if (!status)
         status = read_literal(r, (const char *)b, (size_t)n, d);
-    const uint64_t there = r->info.uncompressed_size - d->bytes;
+    const uint64_t there = r->zip.size - d->bytes;
     char text[64];
     if (!status && d->n * d->dtype->size != there)
         status = WRONG(r, GPF_EDATA, "%.200s: the header says %s %s, %zu bytes, but there are %llu",
@@ -496,108 +367,51 @@ static int read_array(reader *r)
     int status = read_header(r, &d);
     if (status)
         return status;
-    const size_t n = strlen(r->name) - strlen(ending);
-    char *name = malloc(n + 1);
-    if (!name)
-        return WRONG(r, GSL_ENOMEM, "out of memory");
-    memcpy(name, r->name, n);
-    name[n] = 0;
-    if (!strcmp(name, GPF__METADATA))
-        status = read_entries(r, &d);
-    else if (!(status = gpf__archive_room(r->a, name, d.shape, &values, r->why)))
-        status = read_values(r, &d, values);
-    free(name);
-    return status;
-}
-
-/* Members are looked up in the directory at the end; the name before the data has to be the same. */
-static bool same_name(const reader *r, size_t n)
-{
-    const ZPOS64_T at = unzGetCurrentFileZStreamPos64(r->zip);
-    const int extra = unzGetLocalExtrafield(r->zip, NULL, 0);
-    return extra >= 0 && at <= r->in.n && at >= (ZPOS64_T)extra + n &&
-           !memcmp(r->in.bytes + at - (ZPOS64_T)extra - n, r->name, n);
+    r->name[strlen(r->name) - strlen(ending)] = 0;
+    if (!strcmp(r->name, GPF__METADATA))
+        return read_entries(r, &d);
+    status = gpf__archive_room(r->a, r->name, d.shape, &values, r->why);
+    return status ? status : read_values(r, &d, values);
 }
 
 /* *found: it was an array. */
 static int read_member(reader *r, bool *found)
 {
-    const unz_file_info64 *info = &r->info;
-    if (unzGetCurrentFileInfo64(r->zip, &r->info, r->name, sizeof r->name, NULL, 0, NULL, 0) !=
-            UNZ_OK ||
-        strlen(r->name) != info->size_filename)
-        return WRONG(r, GPF_EDATA, "the zip's directory is damaged");
-    const size_t n = info->size_filename, tail = strlen(ending);
-    *found = n >= tail && !strcmp(r->name + n - tail, ending);
+    const size_t n = r->zip.name_length, tail = strlen(ending);
+    *found = n >= tail && !memcmp(r->zip.name + n - tail, ending, tail);
     if (!*found)
         return GSL_SUCCESS;
-    /* No more than the file can hold, counting what members share as often as they claim it. */
-    r->compressed += info->compressed_size;
-    if (info->compressed_size > r->in.n || r->compressed > r->in.n)
-        return WRONG(r, GPF_EDATA, "%.200s: the directory claims more bytes than the file has",
-                     r->name);
-    if (info->flag & 1)
-        return WRONG(r, GPF_EDATA, "%.200s is encrypted", r->name);
-    if (info->compression_method != 0 && info->compression_method != Z_DEFLATED)
-        return WRONG(r, GPF_EDATA, "%.200s: compression method %lu is not read", r->name,
-                     info->compression_method);
-    if (info->compression_method ? info->uncompressed_size / MAX_RATIO > info->compressed_size
-                                 : info->uncompressed_size != info->compressed_size)
-        return WRONG(r, GPF_EDATA, "%.200s: %llu bytes cannot come from %llu", r->name,
-                     (unsigned long long)info->uncompressed_size,
-                     (unsigned long long)info->compressed_size);
-    if (unzOpenCurrentFile(r->zip) != UNZ_OK)
-        return WRONG(r, GPF_EDATA, "%.200s: the zip is damaged", r->name);
-    int status = same_name(r, n)
-                     ? read_array(r)
-                     : WRONG(r, GPF_EDATA, "%.200s has another name in the directory", r->name);
-    const int closed = unzCloseCurrentFile(r->zip);
-    if (!status && closed != UNZ_OK)
-        status = WRONG(r, GPF_EDATA, "%.200s: its checksum is wrong", r->name);
-    return status;
+    if (gpf__grow(&r->name, &r->cap, n + 1, 1))
+        return WRONG(r, GSL_ENOMEM, "out of memory");
+    memcpy(r->name, r->zip.name, n);
+    r->name[n] = 0;
+    return strlen(r->name) == n ? read_array(r) : WRONG(r, GPF_EDATA, "a name has a zero byte");
 }
 
-static int read_members(reader *r)
+static int read_members(reader *r, const unsigned char *bytes, size_t n)
 {
-    unz_global_info64 all;
-    bool any = false, found = false;
-    if (unzGetGlobalInfo64(r->zip, &all) != UNZ_OK)
-        return WRONG(r, GPF_EDATA, "the zip is damaged");
-    if (all.number_entry == 0)
-        return GSL_SUCCESS;
-    int next = unzGoToFirstFile(r->zip);
-    for (; next == UNZ_OK; next = unzGoToNextFile(r->zip)) {
-        const int status = read_member(r, &found);
-        if (status)
-            return status;
+    bool any = false, found, more = false;
+    int status = gpf__unzip_begin(&r->zip, bytes, n, r->why);
+    const bool empty = r->zip.left == 0;
+    while (!status && !(status = gpf__unzip_next(&r->zip, &more, r->why)) && more) {
+        status = read_member(r, &found);
         any = any || found;
     }
-    if (next != UNZ_END_OF_LIST_OF_FILE)
-        return WRONG(r, GPF_EDATA, "the zip's directory is damaged");
-    return any ? GSL_SUCCESS : WRONG(r, GPF_EDATA, "it is a zip, but no .npy file is in it");
+    if (!status && !any && !empty)
+        status = WRONG(r, GPF_EDATA, "it is a zip, but no .npy file is in it");
+    return status;
 }
 
 static int read_npz(gpf_archive *a, const unsigned char *bytes, size_t n, gpf_diag *why)
 {
-    reader *r = malloc(sizeof *r);
+    reader *r = calloc(1, sizeof *r);
     if (!r)
         return gpf__diag(why, GSL_ENOMEM, "out of memory");
     r->a = a;
-    r->in = (input){ bytes, n, 0 };
-    r->compressed = 0;
     r->why = why;
-    zlib_filefunc64_def functions = { .zopen64_file = open_output,
-                                      .zread_file = read_input,
-                                      .ztell64_file = tell_input,
-                                      .zseek64_file = seek_input,
-                                      .zclose_file = close_output,
-                                      .zerror_file = input_error,
-                                      .opaque = &r->in };
-    r->zip = unzOpen2_64("", &functions);
-    int status = r->zip ? read_members(r)
-                        : gpf__diag(why, GPF_EDATA, "the zip has no directory: it is cut short");
-    if (r->zip)
-        unzClose(r->zip);
+    const int status = read_members(r, bytes, n);
+    gpf__unzip_free(&r->zip);
+    free(r->name);
     free(r);
     return status;
 }

@@ -176,11 +176,10 @@ static int out_of_range(const gpf_setting *s, const char *given, gpf_diag *why)
         gpf__append(range, sizeof range, " from %g", s->lo);
     if (s->hi == BELOW_1)
         gpf__append(range, sizeof range, "%s", s->lo > 0 ? " and below 1" : " to below 1");
-    else
-        gpf__append(range, sizeof range, "%s",
-                    s->hi == 1         ? " to 1"
-                    : s->lo == DBL_MIN ? ""
-                                       : " on");
+    else if (s->hi == 1)
+        gpf__append(range, sizeof range, " to 1");
+    else if (s->lo != DBL_MIN && *range)
+        gpf__append(range, sizeof range, " on");
     return gpf__diag(why, GSL_EDOM, "%s must be %s%s, not '%.40s'", s->name, what, range, given);
 }
 
@@ -362,7 +361,7 @@ static int check_fitting(const gpf_train_options *how, bool updates, gpf_diag *w
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (cases[i].given && cases[i].wrong)
-            return gpf__diag(why, GPF_ENAME, "%s cannot be trained with %s",
+            return gpf__diag(why, GPF_ENAME, "%s does not go with %s",
                              updates ? "updates given as formulas" : how->optimizer, cases[i].text);
     return GSL_SUCCESS;
 }

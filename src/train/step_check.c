@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* The check of a step: (before - after)/rate as the gradient under test. */
+/* The check of a step: (before - after)/rate as the gradient under test, written as before/rate -
+ * after/rate. Params are rounded numbers, and a small rate makes their last digit large: the check
+ * measures what rounding does to its formula, step by step, so the formula must have numbers of the
+ * size that was rounded. */
 #include "base/text.h"
 #include "plan/plan.h"
 #include "train/loop.h"
@@ -8,49 +11,42 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* before/rate - after/rate, not (before - after)/rate: params are rounded numbers, and a small rate
- * makes their last digit large. The check measures what rounding does to its formula, step by step,
- * so the formula has to have numbers of the size that was rounded. */
-static gpf_node slope(gpf_graph *g, gpf_node before, gpf_node after, gpf_node rate)
+/* What depends on nothing but constants is computed once and not measured: so the params before are
+ * those of the point. x/1 would be folded to x, which has no rounding either. */
+static int build(gpf_graph *g, const gpf_node *xs, size_t n, const double *after, double rate,
+                 gpf_node *step, gpf_diag *why)
 {
-    return gpf_sub(g, gpf_div(g, before, rate), gpf_div(g, after, rate));
+    char label[80];
+    const double unit = rate == 1 ? 2 : 1;
+    for (size_t i = 0; i < n; i++) {
+        if (!gpf__ok(g, xs[i]))
+            return gpf_graph_status(g, why);
+        if (!gpf_node_is_param(g, xs[i]))
+            return gpf__diag(why, GPF_EDATA, "%s is no param: a step changes params",
+                             gpf_node_label(g, xs[i], label, sizeof label));
+        const gpf_node e = gpf_const(g, unit * rate),
+                       to = gpf_const_tensor(g, gpf_node_shape(g, xs[i]),
+                                             after + gpf_param_offset(g, xs[i]));
+        step[i] = gpf_sub(g, gpf_div(g, xs[i], e), gpf_div(g, to, e));
+        if (unit != 1)
+            step[i] = gpf_mul(g, gpf_const(g, unit), step[i]);
+    }
+    return GSL_SUCCESS;
 }
 
 gpf_check *gpf_step_check_alloc(gpf_graph *g, gpf_node loss, const gpf_node *xs, size_t n,
-                                const double *before, const double *after, double rate, size_t N,
-                                unsigned long seed, gpf_diag *why)
+                                const double *after, double rate, size_t N, unsigned long seed,
+                                gpf_diag *why)
 {
-    gpf_node *step = malloc((n + 1) * sizeof *step);
-    if (!step) {
-        gpf__diag(why, GSL_ENOMEM, "%s", gpf_strerror(GSL_ENOMEM));
+    if (!(rate > 0 && rate <= DBL_MAX)) {
+        gpf__diag(why, GSL_EDOM, "the learning rate of a step is above 0, not %g", rate);
         return NULL;
     }
     gpf_check *c = NULL;
-    bool ok = rate > 0 && rate <= DBL_MAX;
-    if (!ok)
-        gpf__diag(why, GSL_EDOM, "the learning rate of a step is above 0, not %g", rate);
-    /* x/1 is x, which has no rounding to measure. */
-    const double unit = rate == 1 ? 2 : 1;
-    for (size_t i = 0; i < n && ok; i++) {
-        if (!gpf__ok(g, xs[i])) {
-            ok = false;
-            gpf_graph_status(g, why);
-            break;
-        }
-        if (!gpf_node_is_param(g, xs[i])) {
-            char label[80];
-            ok = false;
-            gpf__diag(why, GPF_EDATA, "%s is no param: a step changes params",
-                      gpf_node_label(g, xs[i], label, sizeof label));
-            break;
-        }
-        const gpf_shape s = gpf_node_shape(g, xs[i]);
-        const size_t at = gpf_param_offset(g, xs[i]);
-        step[i] = gpf_mul(g, gpf_const(g, unit),
-                          slope(g, gpf_const_tensor(g, s, before + at),
-                                gpf_const_tensor(g, s, after + at), gpf_const(g, unit * rate)));
-    }
-    if (ok)
+    gpf_node *step = malloc((n + 1) * sizeof *step);
+    if (!step)
+        gpf__diag(why, GSL_ENOMEM, "%s", gpf_strerror(GSL_ENOMEM));
+    else if (build(g, xs, n, after, rate, step, why) == GSL_SUCCESS)
         c = gpf_check_alloc(g, loss, xs, step, n, N, seed, why);
     free(step);
     return c;
@@ -92,7 +88,8 @@ int gpf__step_check_make(gpf_graph *g, gpf_node loss, const gpf_node *xs, size_t
         s->rate_leaf = leaf(g, "step", "rate", gpf_shape0());
         for (size_t i = 0; i < n; i++) {
             s->after[i] = leaf(g, "step", gpf_node_name(g, xs[i]), gpf_node_shape(g, xs[i]));
-            step[i] = slope(g, xs[i], s->after[i], s->rate_leaf);
+            step[i] =
+                gpf_sub(g, gpf_div(g, xs[i], s->rate_leaf), gpf_div(g, s->after[i], s->rate_leaf));
         }
         s->check = gpf_check_alloc(g, loss, xs, step, n, N, seed, &own_why);
         status = s->check ? GSL_SUCCESS : own_why.status;

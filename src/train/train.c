@@ -158,9 +158,6 @@ static int cut_batches(gpf_train *t, gpf_diag *why)
                          "batch %zu: no data has N rows to take some of; without a batch, every "
                          "step takes all",
                          t->how.batch);
-    if (t->how.batch && t->minimizing && t->B < t->N)
-        return gpf__diag(why, GPF_ENAME, "%s takes all %zu samples at once: batch must be 0",
-                         t->how.optimizer, t->N);
     t->steps = t->N ? (t->N + t->B - 1) / t->B : 1;
     if (t->B == t->N)
         return GSL_SUCCESS;

@@ -29,7 +29,7 @@ typedef struct gpf__objective {
 
 /* A minimiser of GSL over an objective. minimizer.c */
 typedef struct gpf__minimizer gpf__minimizer;
-/* rate: length of the first step (lm: not used); tolerance: of the line search; NaN: GSL's usual
+/* rate: length of the first step (lm: not used); tolerance: of the line search; NaN or 0: usual
  * ones. Status, *m: GPF_ENOTHING without params, GPF_ELIMIT, GSL_ENOMEM. */
 int gpf__minimizer_make(const gpf_minimizer_kind *kind, const gpf__objective *f, double rate,
                         double tolerance, gpf__minimizer **m);

@@ -4,6 +4,7 @@
  * objects must still work. Linked with --wrap=malloc and so on, and against a library built with
  * GPF_TINY_CHUNKS, in which no arena hides an allocation behind another. */
 #include "../unit/help.h"
+#include "train/train.h"
 
 static unsigned long count, fail_at, failed;
 static bool counting, persistent;
@@ -480,7 +481,7 @@ static const char model_text[] =
     "loss = cross_entropy(z, one_hot(c)) + lambda*l2(h.W) + mean((z[:,0] - T[:,1])^2)\n"
     "claim grad(loss, b) = sum(grad(loss, X @ W + b), axis=0)\n"
     "claim tanh(z) = 2*sigmoid(2*z) - 1\n"
-    "train rate=0.5, optimizer=sgd\n"
+    "train rate=0.5, epochs=3\n"
     "update b = b - rate*grad(loss, b)\n";
 
 static int op_model(double *result)
@@ -569,6 +570,88 @@ static int op_optimizer(double *result)
     return o ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
+/* The Jacobian of a net's sum of squares, with a penalty. */
+static int op_residuals(double *result)
+{
+    net n = made();
+    const gpf_node h = gpf_matmul(n.g, n.X, n.xs[0]);
+    const gpf_node fit = gpf_mean(n.g, gpf_square(n.g, gpf_tanh(n.g, h)), GPF_ALL_AXES);
+    const gpf_node y = gpf_add(n.g, fit, gpf_l2(n.g, n.xs[2]));
+    gpf__residuals *r;
+    double J[(3 * N + 6) * PARAMS] = { 0 };
+    begin();
+    const int status = gpf__residuals_make(n.g, y, n.xs, 4, N, &r, NULL);
+    end();
+    if (status == GSL_SUCCESS) {
+        assert_int_equal(gpf__residuals_jacobian(r, n.at, J), GSL_SUCCESS);
+        for (size_t i = 0; i < COUNT(J); i++)
+            *result += J[i] * (double)(i + 1);
+    }
+    gpf__residuals_free(r);
+    unmake(&n);
+    return status;
+}
+
+static int bowl(void *arg, const double *theta, double *f, double *gradient)
+{
+    (void)arg;
+    *f = theta[0] * theta[0] + 3 * theta[1] * theta[1];
+    if (gradient) {
+        gradient[0] = 2 * theta[0];
+        gradient[1] = 6 * theta[1];
+    }
+    return GSL_SUCCESS;
+}
+
+static int op_minimizer(double *result)
+{
+    const gpf__objective f = { .n = 2, .value = bowl };
+    const double from[] = { 1, 2 };
+    double theta[2], value, slope;
+    gpf__minimizer *m;
+    begin();
+    int status = gpf__minimizer_make(gpf_minimizer_find("bfgs"), &f, 0.1, 0.1, &m);
+    if (!status)
+        status = gpf__minimizer_start(m, from);
+    if (!status)
+        status = gpf__minimizer_iterate(m, theta, &value, &slope);
+    end();
+    if (status == GSL_SUCCESS)
+        *result = value;
+    gpf__minimizer_free(m);
+    return status;
+}
+
+/* A net with a dead unit, a skip and shared weights. */
+static int op_health(double *result)
+{
+    static const double x[] = { 0.5, -1.5, 2, 0.25 }, y[] = { 1, 0 };
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)),
+                   Y = gpf_data(g, "y", gpf_shape2(GPF_N, 1)),
+                   W = gpf_param(g, "W", gpf_shape2(2, 2)), V = gpf_param(g, "V", gpf_shape2(2, 1));
+    const gpf_node h = gpf_relu(g, gpf_matmul(g, X, W)),
+                   r = gpf_add(g, h, gpf_tanh(g, gpf_matmul(g, h, W))), p = gpf_matmul(g, r, V);
+    const gpf_node loss = gpf_mse(g, p, Y, GPF_MEAN);
+    gpf_point *at = gpf_point_alloc(g, 2);
+    gpf_point_bind(at, X, x);
+    gpf_point_bind(at, Y, y);
+    for (size_t i = 0; i < 6; i++)
+        theta(at)[i] = i % 2 ? -3. : 0.5 + (double)i;
+    const gpf_task task = { p, Y, GPF_DECIDE_NOTHING };
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_health *health = gpf_health_alloc(g, loss, 2, &task, 0.1, &why);
+    int status = health ? gpf_health_run(health, at) : why.status;
+    end();
+    if (!status)
+        *result = gpf_health_loss(health) + (double)gpf_health_n_findings(health);
+    gpf_health_free(health);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 static const struct {
@@ -596,6 +679,12 @@ static const struct {
     { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
     { "optimizer", op_optimizer, 1 },
+    { "sum of squares", op_residuals, 300 },
+    { "minimizer", op_minimizer, 1 },
+    return status;
+}
+
+    { "health", op_health, 100 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)

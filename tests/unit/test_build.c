@@ -220,6 +220,8 @@ static void wrong_statements(void **state)
         { "a = rate\nrate = 1\n", 1, 5, 4, "'rate' has no meaning so far", GPF_ENAME },
         { "param p = 1\nf = rate*p\nclaim f = rat*p\n", 3, 11, 3,
           "'rat' has no meaning so far (did you mean 'rate'?)", GPF_ENAME },
+        { "param w = 0\ntrain rate=1, optimizer=sgd\nupdate w = 1\n", 2, 15, 9,
+          "train: the update of w in line 3 takes the optimizer's place", GPF_ENAME },
         { "split 0.5\nsplit 0.5\n", 2, 7, 3, "there is a split already", GPF_ESYNTAX },
         { "data X = zeros(2, 2)\nsplit 0.5\n", 2, 7, 3, "split comes too late: X was read",
           GPF_ESYNTAX },
