@@ -112,8 +112,10 @@ no_folder() {
 }
 try "no folder of demonstrations" no_folder
 no_shell() { # past libtool's wrapper, which is a script itself
-    [ ! -x "$top_build/.libs/gradproof" ] || gradproof=$top_build/.libs/gradproof
-    PATH=$tmp/none refuses 'cannot run sh' xor
+    real=$top_build/.libs/gradproof
+    [ -x "$real" ] || real=$gradproof
+    env PATH="$tmp/none" "$real" demo xor >"$tmp/stdout" 2>"$tmp/stderr"
+    [ $? -eq 2 ] && grep 'cannot run sh' "$tmp/stderr"
 }
 try "no shell" no_shell
 status_of_the_script() {

@@ -43,7 +43,11 @@ run "gradproof train --epochs 1 --quiet --save step1.npz dying-relu.gpf"
 forward --load step1.npz dying-relu.gpf
 backward --load step1.npz dying-relu.gpf
 say "One large error, one step, and unit 0 is off for both samples: it is dead. Its row of the
-gradient is 0. Only unit 1 and the output bias still learn."
+gradient is 0. Only unit 1 and the output bias still learn. The error does come back to a1, where the
+loss would fall if unit 0 gave more; the slope 0 between z1 and a1 lets none of it through:"
+run "gradproof grad --load step1.npz --wrt a1 --wrt z1 dying-relu.gpf"
+gradproof graph --values --grad --dot --of loss --load step1.npz dying-relu.gpf >dying-relu-graph.dot
+graph_picture dying-relu-graph
 
 step "The check passes while the unit is lost"
 run_brief "gradproof check --load step1.npz dying-relu.gpf"
@@ -88,8 +92,6 @@ weights behind them. It does not hold for the bias behind them: that one goes to
 0.75, and the net predicts it whatever it is given. As claims, for any net and any data:"
 show dead-unit-claims.gpf
 run_brief "gradproof check --claims only dead-unit-claims.gpf"
-gradproof graph --values --grad --dot --of loss --load step1.npz dying-relu.gpf >dying-relu-graph.dot
-graph_picture dying-relu-graph
 
 step "What kills units in practice: large inputs, large steps"
 show dying-net.gpf

@@ -275,12 +275,13 @@ graph_picture() {
     '') return ;;
     -) say "(The graph $1 needs more room than a terminal has: --plot DIR draws it.)" && return ;;
     esac
-    cp "$1.dot" "$GPF_PLOT" || stop "cannot write to $GPF_PLOT"
+    # from top to bottom: a slide is not as wide as a net is long
+    sed 's/rankdir=LR/rankdir=TB/' "$1.dot" >"$GPF_PLOT/$1.dot" || stop "cannot write to $GPF_PLOT"
     if ! command -v dot >/dev/null 2>&1; then
         no_program graphviz
     else
-        { dot -Tsvg "$1.dot" -o "$GPF_PLOT/$1.svg" &&
-            dot -Tpng -Gdpi=110 "$1.dot" -o "$GPF_PLOT/$1.png"; } || stop "dot could not draw $1.dot"
+        (cd "$GPF_PLOT" && dot -Tsvg "$1.dot" -o "$1.svg" && dot -Tpng -Gdpi=110 "$1.dot" -o "$1.png") ||
+            stop "dot could not draw $1.dot"
         echo "(picture: $1.svg, $1.png)"
         echo
     fi

@@ -78,6 +78,8 @@ plot "saturation-layers.tsv" skip 1 using 1:2 with linespoints title "sigmoid", 
      "" skip 1 using 1:3 with linespoints title "tanh", \
      "" skip 1 using 1:4 with linespoints title "relu"
 '
+run_brief "gradproof health deep.gpf"
+
 step "What it costs"
 say "The three nets, trained alike with plain gradient descent:"
 for f in sigmoid tanh relu; do
@@ -92,7 +94,7 @@ awk 'NR == 1 || (NR - 2) % 40 == 0' saturation-loss.tsv | digits %.3f | table
 say "Cross-entropy; 1.099 = ln 3 is that of a net which knows nothing. The sigmoid net stays there: its
 first layers hardly move, and what they pass on says nothing about the flower."
 picture saturation-loss '
-set title "Eight sigmoid layers do not start to learn"
+set title "Ten sigmoid layers do not start to learn"
 set xlabel "epoch (15 steps of 10 flowers)"
 set ylabel "cross-entropy"
 set key center right
