@@ -256,7 +256,8 @@ static const option_row options[] = {
     { "print-every", "K", TRAIN, set_count, offsetof(cmd, print_every),
       "epochs between lines; default: about 20 lines in all" },
     { "threads", "T", TRAIN, set_count, offsetof(cmd, threads),
-      "of the CBLAS, for large matrix products; default: 1" },
+      "of the CBLAS, for large matrix products; default: 1. With more the\n"
+      "last digits may change" },
     { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
       "check K elements of each tensor, chosen at random; 0: all (default)" },
     { "fast", NULL, CHECK, set_flag, offsetof(cmd, fast),

@@ -369,10 +369,14 @@ GPF_API const char *gpf_train_penalty_note(const gpf_train *t);
 GPF_API const gpf_check *gpf_train_check(const gpf_train *t);
 
 /* All a run needs to go on bit-identically, as an archive (below) in a file, written to a temporary
- * name and renamed: at any moment there is the old file or the new one. Between steps only. Resuming
- * needs a loop made in the same way; settings that were different then are GPF_EDATA, named in *why,
- * but for `epochs`, which may grow. GPF_EFILE. A minimiser begins anew at the params whenever it is
- * saved, so that a resumed run is the same as one that was not interrupted. */
+ * name and renamed: at any moment there is the old file or the new one. Between steps only. It holds
+ * the params by their names, optimizer/I/NAME, best/NAME, and as texts settings and counters.
+ * Resuming needs a loop made in the same way: other settings, params to train, samples or formulas
+ * are GPF_EDATA, named in *why, and the loop stays as it was. Only `epochs` may differ, down to those
+ * already done: the run goes on to the new number. What depends on the number of all epochs, the
+ * cosine, then follows the new one from there on; all else is as if it had been that from the start.
+ * GPF_EFILE, GPF_ENAME (ending). A minimiser begins anew at the params whenever it is saved, so that
+ * a resumed run is the same as one that was saved at the same steps and not interrupted. */
 GPF_API int gpf_train_save(gpf_train *t, const char *path, gpf_diag *why);
 GPF_API int gpf_train_resume(gpf_train *t, const char *path, gpf_diag *why);
 
@@ -415,7 +419,8 @@ GPF_API gpf_check *gpf_step_check_alloc(gpf_graph *g, gpf_node loss, const gpf_n
  *
  * Reading knows the format by its content, takes F64, F32, F16, BF16, bool and integers (as doubles),
  * npy in both orders and both byte orders, and refuses what does not add up before it takes memory
- * for it.
+ * for it. Numbers come back to the bit, and equal archives are equal files. Names are any UTF-8 without
+ * control characters, but for __metadata__; tensors have 0 to 4 axes and at least one element.
  *
  * @example archive
  *     double x[] = { 1, 2, 3, 4, 5, 6 };
@@ -438,15 +443,22 @@ typedef struct gpf_array {
 } gpf_array;
 GPF_API gpf_archive *gpf_archive_alloc(void);
 GPF_API void gpf_archive_free(gpf_archive *a);
-/* Copies. GPF_ENAME for a second one of that name, or a name of the other format's own. */
+/* Copies. GPF_ENAME for a second one of that name or one that is no name, GPF_ESHAPE, GPF_ELIMIT;
+ * nothing is added then. */
 GPF_API int gpf_archive_add(gpf_archive *a, const char *name, gpf_shape shape,
                             const double *values);
-GPF_API int gpf_archive_set(gpf_archive *a, const char *key, const char *text); /* replaces */
-GPF_API const char *gpf_archive_get(const gpf_archive *a, const char *key);     /* NULL: none */
+/* Replaces. GPF_ENAME, GPF_EDATA (text that is not UTF-8). */
+GPF_API int gpf_archive_set(gpf_archive *a, const char *key, const char *text);
+GPF_API const char *gpf_archive_get(const gpf_archive *a, const char *key); /* NULL: none */
+/* By name, NULL if there is none; by index in order of addition, NULL past the end. Valid until the next
+ * one is added. */
 GPF_API const gpf_array *gpf_archive_find(const gpf_archive *a, const char *name);
-GPF_API const gpf_array *gpf_archive_at(const gpf_archive *a, size_t i); /* NULL past the end */
-/* The format by the ending of the name: .npz, else .safetensors (other endings are GPF_ENAME). Writes
- * path.<something>.tmp in the same folder, flushes it to the disk, renames it. GPF_EFILE. */
+GPF_API const gpf_array *gpf_archive_at(const gpf_archive *a, size_t i);
+/* The format by the ending of the name: .npz or .safetensors; other endings are GPF_ENAME. Writes
+ * path.tmp in the same folder, flushes it to the disk, renames it: at any moment there is the old file
+ * or the whole new one, and one that cannot be written leaves the old one (GPF_EFILE). A link is
+ * followed, the mode of an old file is kept; what is not a regular file is not replaced. Of several
+ * writers each waits for its turn; a path.tmp that a killed one has left is replaced. */
 GPF_API int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *why);
 /* NULL on failure: GPF_EFILE, GPF_EDATA with what is wrong where, GPF_ELIMIT, GSL_ENOMEM. */
 GPF_API gpf_archive *gpf_archive_read(const char *path, gpf_diag *why);
@@ -492,9 +504,9 @@ GPF_API const char *gpf_finding_help(gpf_finding_kind k);
 
 typedef struct gpf_finding {
     gpf_finding_kind kind;
-    int layer;      /* -1: none in particular */
-    gpf_node node;  /* what it is about: the activation, the param, the prediction */
-    size_t n_units; /* how many units or columns; 0: the whole */
+    int layer;        /* -1: none in particular */
+    gpf_node node;    /* what it is about: the activation, the param, the prediction */
+    size_t n_units;   /* how many units or columns; 0: the whole */
     const char *help; /* what usually helps against this one. Static storage */
     char text[256];   /* one line: "units 1 and 3 of h1 are off for all 200 samples" */
 } gpf_finding;
@@ -516,10 +528,10 @@ typedef struct gpf_layer {
     size_t dead, nearly, saturated, distinct; /* numbers of units */
     size_t rank; /* of the weights, numerically; (size_t)-1 where both their sizes are above 256 or
                     one is above 4096: not computed */
-    double activation;                        /* root mean square of a */
-    double gradient;                          /* norm of d loss/d z */
-    double weight_gradient, weight_norm;      /* norms of d loss/d W and W */
-    double ratio;                             /* of a step: rate * weight_gradient / weight_norm */
+    double activation;                   /* root mean square of a */
+    double gradient;                     /* norm of d loss/d z */
+    double weight_gradient, weight_norm; /* norms of d loss/d W and W */
+    double ratio;                        /* of a step: rate * weight_gradient / weight_norm */
 } gpf_layer;
 
 typedef struct gpf_health gpf_health;

@@ -178,7 +178,9 @@ int gpf_file_replace(const char *path, int (*write)(void *arg, FILE *to), void *
         return trouble(why, path, what, ENAMETOOLONG);
     const int fd = open_temporary(temporary);
     if (fd < 0)
-        return trouble(why, path, "cannot be written, nor its temporary file NAME.tmp", errno);
+        return trouble(why, path,
+                       errno == ENOENT ? what : "its temporary file NAME.tmp cannot be made",
+                       errno);
     FILE *f = fdopen(fd, "wb");
     int error = 0;
     if (!f) {

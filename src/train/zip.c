@@ -247,8 +247,8 @@ void gpf__unzip_free(gpf__unzip *z)
 /* Writing. */
 static unsigned char *put_number(unsigned char *to, uint64_t x, int size)
 {
-    for (int i = 0; i < size; i++)
-        *to++ = (unsigned char)(x >> 8 * i);
+    for (; size > 0; size--, x >>= 8)
+        *to++ = (unsigned char)(x & 0xff);
     return to;
 }
 

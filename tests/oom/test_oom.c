@@ -3,8 +3,13 @@
  * succeeds: each failure must be said (GSL_ENOMEM), nothing may leak, and after it the same
  * objects must still work. Linked with --wrap=malloc and so on, and against a library built with
  * GPF_TINY_CHUNKS, in which no arena hides an allocation behind another. */
+#define _POSIX_C_SOURCE 200809L /* fmemopen */
 #include "../unit/help.h"
 #include "train/train.h"
+
+#include "train/archive.h"
+
+#include <errno.h>
 
 static unsigned long count, fail_at, failed;
 static bool counting, persistent;
@@ -592,6 +597,62 @@ static int op_residuals(double *result)
     return status;
 }
 
+/* Both formats, written to memory and read again. */
+static int op_archive(double *result)
+{
+    static const gpf__archive_format *const formats[] = { &gpf__npz, &gpf__safetensors };
+    static unsigned char bytes[4096];
+    const double x[] = { 1.5, 2.5, 3.5, 4.5, 5.5, 6.5 };
+    gpf_diag why = { .status = 0 };
+    int status = GSL_SUCCESS;
+    for (size_t i = 0; !status && i < COUNT(formats); i++) {
+        FILE *f = fmemopen(bytes, sizeof bytes, "wb");
+        begin();
+        gpf_archive *a = gpf_archive_alloc(), *b = NULL;
+        status = status_of(a);
+        if (!status)
+            status = gpf_archive_add(a, "W", gpf_shape2(2, 3), x);
+        if (!status)
+            status = gpf_archive_add(a, "s", gpf_shape0(), x);
+        if (!status)
+            status = gpf_archive_set(a, "key", "text");
+        if (!status && formats[i]->write(a, f))
+            status = errno == ENOMEM ? GSL_ENOMEM : GPF_EFILE;
+        end();
+        fflush(f);
+        const size_t n = (size_t)ftell(f);
+        begin();
+        if (!status) {
+            b = gpf__archive_parse(bytes, n, "memory", &why);
+            status = b ? GSL_SUCCESS : why.status;
+        }
+        end();
+        if (!status)
+            *result += gpf_archive_find(b, "W")->values[5] + gpf_archive_get(b, "key")[0];
+        fclose(f);
+        gpf_archive_free(a);
+        gpf_archive_free(b);
+    }
+    return status;
+}
+
+static int op_params(double *result)
+{
+    static const char path[] = "test_oom_params.npz";
+    net n = made();
+    gpf_diag why = { .status = 0 };
+    begin();
+    int status = gpf_params_write(n.g, gpf_point_params(n.at), path, &why);
+    if (!status)
+        status = gpf_params_read(n.g, gpf_point_params(n.at), path, &why);
+    end();
+    assert_int_equal(why.status, status);
+    *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
+    remove(path);
+    unmake(&n);
+    return status;
+}
+
 static int bowl(void *arg, const double *theta, double *f, double *gradient)
 {
     (void)arg;
@@ -652,6 +713,31 @@ static int op_health(double *result)
     return status;
 }
 
+/* Bad memory while saving leaves the run as it was, while resuming too. */
+static int op_checkpoint(double *result)
+{
+    static const char path[] = "test_oom_checkpoint.safetensors";
+    net n = made();
+    gpf_train_options how = gpf_train_defaults();
+    how.patience = 3;
+    gpf_diag why = { .status = 0 };
+    gpf_train *t = gpf_train_alloc(n.g, n.loss, n.at, &how, NULL, &why);
+    assert_non_null(t);
+    assert_int_equal(gpf_train_step(t), GSL_SUCCESS);
+    begin();
+    int status = gpf_train_save(t, path, &why);
+    if (!status)
+        status = gpf_train_resume(t, path, &why);
+    end();
+    assert_int_equal(why.status, status);
+    assert_int_equal(gpf_train_progress(t)->step, 1);
+    *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
+    remove(path);
+    gpf_train_free(t);
+    unmake(&n);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 static const struct {
@@ -681,10 +767,10 @@ static const struct {
     { "optimizer", op_optimizer, 1 },
     { "sum of squares", op_residuals, 300 },
     { "minimizer", op_minimizer, 1 },
-    return status;
-}
-
     { "health", op_health, 100 },
+    { "archive", op_archive, 55 },
+    { "params in a file", op_params, 38 },
+    { "checkpoint", op_checkpoint, 400 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)

@@ -20,7 +20,7 @@ static int write_text(void *arg, FILE *to)
 
 static int replace(const char *path, const char *text, gpf_diag *why)
 {
-    return gpf__file_replace(path, write_text, (void *)(uintptr_t)text, why);
+    return gpf_file_replace(path, write_text, (void *)(uintptr_t)text, why);
 }
 
 static void assert_content(const char *path, const char *text)
@@ -75,13 +75,13 @@ static void failing_writer(void **state)
     gpf_diag why = { 0 };
     int error = ENOSPC;
     assert_int_equal(replace("kept", "old", &why), GSL_SUCCESS);
-    assert_int_equal(gpf__file_replace("kept", fail_late, &error, &why), GPF_EFILE);
+    assert_int_equal(gpf_file_replace("kept", fail_late, &error, &why), GPF_EFILE);
     assert_string_equal(why.file, "kept");
     assert_string_equal(why.text, "cannot be written: No space left on device");
     error = ENOMEM;
-    assert_int_equal(gpf__file_replace("kept", fail_late, &error, &why), GSL_ENOMEM);
+    assert_int_equal(gpf_file_replace("kept", fail_late, &error, &why), GSL_ENOMEM);
     error = 0;
-    assert_int_equal(gpf__file_replace("kept", fail_late, &error, NULL), GPF_EFILE);
+    assert_int_equal(gpf_file_replace("kept", fail_late, &error, NULL), GPF_EFILE);
     assert_content("kept", "old");
     assert_missing("kept.tmp");
     remove("kept");
