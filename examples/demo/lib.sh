@@ -215,11 +215,11 @@ if (!exists("high")) high = $2
 END
     cat <<'END'
 set datafile separator "\t"
-set border 3 linecolor rgb "#444444"
+if (format ne "dumb") set border 3 linecolor rgb "#444444"
 set tics nomirror out
 unset mxtics
 unset mytics
-set grid linetype 1 linecolor rgb "#e4e4e4" linewidth 1
+if (format ne "dumb") set grid linetype 1 linecolor rgb "#e4e4e4" linewidth 1
 set key top right Left reverse noautotitle samplen 2.5 spacing 1.25
 set linetype 1 linecolor rgb "#0072B2" linewidth 2.5 pointtype 7
 set linetype 2 linecolor rgb "#D55E00" linewidth 2.5 pointtype 5
@@ -233,7 +233,7 @@ END
     cat <<END
 if (format eq "svg") set terminal svg size wide,high font "DejaVu Sans,15" background "white"
 if (format eq "png") set terminal pngcairo size 2*wide,2*high font "DejaVu Sans,15" fontscale 1.7 linewidth 1.8 pointscale 1.6
-if (format eq "dumb") set terminal dumb 79 24
+if (format eq "dumb") set terminal dumb 79 26 enhanced
 if (format ne "dumb") set output "$1.".format
 END
 }

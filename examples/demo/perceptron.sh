@@ -39,7 +39,7 @@ is none: f(0,1) + f(1,0) = f(0,0) + f(1,1) for every w and b, but the left side 
 least 0 and the right side below."
 picture perceptron-gates "
 $(cat lines.gp)
-set multiplot layout 2,2 title \"Circles are +1, squares -1; on the line f = 0, which counts as +1\" font \",18\"
+set multiplot layout 2,2 title (format eq \"dumb\" ? \"G is +1, E is -1\" : \"Circles are +1, squares -1\").\"; on the line f = 0, which counts as +1\" font \",18\"
 set size square
 unset grid
 set xrange [-0.5:1.5]
