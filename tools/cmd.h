@@ -28,6 +28,7 @@ typedef struct cmd {
     double split; /* 0: as the model says */
     double rate;  /* where rate_given */
     int rate_given;
+    const char *plot; /* demo's --plot */
     const char **wrt; /* n_wrt patterns */
     size_t n_wrt;
     size_t save_every, print_every;
@@ -53,6 +54,7 @@ int cmd_grad(const cmd *o);
 int cmd_graph(const cmd *o);
 int cmd_health(const cmd *o);
 int cmd_ops(const cmd *o);
+int cmd_demo(const cmd *o);
 int cmd_predict(const cmd *o);
 int cmd_train(const cmd *o);
 

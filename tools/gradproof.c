@@ -15,7 +15,7 @@
 #endif
 
 /* Which verbs take an option. */
-enum { CHECK = 1, TRAIN = 2, EVAL = 4, GRAD = 8, GRAPH = 16, OPS = 32, PREDICT = 64, HEALTH = 128 };
+enum { CHECK = 1, TRAIN = 2, EVAL = 4, GRAD = 8, GRAPH = 16, OPS = 32, PREDICT = 64, HEALTH = 128, DEMO = 256 };
 
 static const char check_exits[] =
     "Exit status:\n"
@@ -33,6 +33,9 @@ static const char train_exits[] =
     "  1  a check of the gradient or the step found an element wrong\n"
     "  2  trouble: usage, input, memory, output that cannot be written\n"
     "  3  it ended early: a loss or param that is not finite, or ^C\n";
+
+static const char demo_exits[] =
+    "Exit status: that of the script, 2 if there is none.\n";
 
 static const cmd_verb verbs[] = {
     { "check", "MODEL", "is the gradient right, element by element?",
@@ -70,6 +73,10 @@ static const cmd_verb verbs[] = {
       "Prints every op with its parameters, formula and derivative at a tie, then the functions\n"
       "that are composed of ops.",
       "gradproof ops --json", 0, 0, cmd_ops, OPS, NULL },
+    { "demo", "[NAME]", "demonstrations, step by step",
+      "Lists the demonstrations, or runs one: a shell script around models, in a folder of files\n"
+      "that are meant to be opened and changed. The exit status is the script's.",
+      "gradproof demo dying-relu --plot pictures", 0, 1, cmd_demo, DEMO, demo_exits },
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
 
@@ -272,9 +279,12 @@ static const option_row options[] = {
     { "values", NULL, GRAPH, set_flag, offsetof(cmd, values),
       "with the value of every node; with --grad also d output/d node" },
     { "dot", NULL, GRAPH, set_flag, offsetof(cmd, dot), "as a Graphviz digraph" },
+    { "plot", "DIR|-", DEMO, set_text, offsetof(cmd, plot),
+      "draw pictures too: SVG and PNG into DIR, with the .gp and .tsv\n"
+      "they are made of; - draws them in the terminal. Needs gnuplot" },
     { "json", NULL, TRAIN | CHECK | EVAL | GRAD | OPS | HEALTH, set_flag, offsetof(cmd, json),
       "one JSON object on standard output, errors included" },
-    { "help", NULL, TRAIN | CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH, set_flag,
+    { "help", NULL, TRAIN | CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH | DEMO, set_flag,
       offsetof(cmd, help), "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
