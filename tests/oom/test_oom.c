@@ -5,9 +5,9 @@
  * GPF_TINY_CHUNKS, in which no arena hides an allocation behind another. */
 #define _POSIX_C_SOURCE 200809L /* fmemopen */
 #include "../unit/help.h"
-#include "train/train.h"
 
 #include "train/archive.h"
+#include "train/train.h"
 
 #include <errno.h>
 
@@ -486,7 +486,7 @@ static const char model_text[] =
     "loss = cross_entropy(z, one_hot(c)) + lambda*l2(h.W) + mean((z[:,0] - T[:,1])^2)\n"
     "claim grad(loss, b) = sum(grad(loss, X @ W + b), axis=0)\n"
     "claim tanh(z) = 2*sigmoid(2*z) - 1\n"
-    "train rate=0.5, epochs=3\n"
+    "train rate=0.5, optimizer=sgd\n"
     "update b = b - rate*grad(loss, b)\n";
 
 static int op_model(double *result)
@@ -575,36 +575,6 @@ static int op_optimizer(double *result)
     return o ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
-/* A net with a dead unit, a skip and shared weights. */
-static int op_health(double *result)
-{
-    static const double x[] = { 0.5, -1.5, 2, 0.25 }, y[] = { 1, 0 };
-    gpf_graph *g = gpf_graph_alloc();
-    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)),
-                   Y = gpf_data(g, "y", gpf_shape2(GPF_N, 1)),
-                   W = gpf_param(g, "W", gpf_shape2(2, 2)), V = gpf_param(g, "V", gpf_shape2(2, 1));
-    const gpf_node h = gpf_relu(g, gpf_matmul(g, X, W)),
-                   r = gpf_add(g, h, gpf_tanh(g, gpf_matmul(g, h, W))), p = gpf_matmul(g, r, V);
-    const gpf_node loss = gpf_mse(g, p, Y, GPF_MEAN);
-    gpf_point *at = gpf_point_alloc(g, 2);
-    gpf_point_bind(at, X, x);
-    gpf_point_bind(at, Y, y);
-    for (size_t i = 0; i < 6; i++)
-        theta(at)[i] = i % 2 ? -3. : 0.5 + (double)i;
-    const gpf_task task = { p, Y, GPF_DECIDE_NOTHING };
-    gpf_diag why = { .status = 0 };
-    begin();
-    gpf_health *health = gpf_health_alloc(g, loss, 2, &task, 0.1, &why);
-    int status = health ? gpf_health_run(health, at) : why.status;
-    end();
-    if (!status)
-        *result = gpf_health_loss(health) + (double)gpf_health_n_findings(health);
-    gpf_health_free(health);
-    gpf_point_free(at);
-    gpf_graph_free(g);
-    return status;
-}
-
 /* The Jacobian of a net's sum of squares, with a penalty. */
 static int op_residuals(double *result)
 {
@@ -623,62 +593,6 @@ static int op_residuals(double *result)
             *result += J[i] * (double)(i + 1);
     }
     gpf__residuals_free(r);
-    unmake(&n);
-    return status;
-}
-
-/* Both formats, written to memory and read again. */
-static int op_archive(double *result)
-{
-    static const gpf__archive_format *const formats[] = { &gpf__npz, &gpf__safetensors };
-    static unsigned char bytes[4096];
-    const double x[] = { 1.5, 2.5, 3.5, 4.5, 5.5, 6.5 };
-    gpf_diag why = { .status = 0 };
-    int status = GSL_SUCCESS;
-    for (size_t i = 0; !status && i < COUNT(formats); i++) {
-        FILE *f = fmemopen(bytes, sizeof bytes, "wb");
-        begin();
-        gpf_archive *a = gpf_archive_alloc(), *b = NULL;
-        status = status_of(a);
-        if (!status)
-            status = gpf_archive_add(a, "W", gpf_shape2(2, 3), x);
-        if (!status)
-            status = gpf_archive_add(a, "s", gpf_shape0(), x);
-        if (!status)
-            status = gpf_archive_set(a, "key", "text");
-        if (!status && formats[i]->write(a, f))
-            status = errno == ENOMEM ? GSL_ENOMEM : GPF_EFILE;
-        end();
-        fflush(f);
-        const size_t n = (size_t)ftell(f);
-        begin();
-        if (!status) {
-            b = gpf__archive_parse(bytes, n, "memory", &why);
-            status = b ? GSL_SUCCESS : why.status;
-        }
-        end();
-        if (!status)
-            *result += gpf_archive_find(b, "W")->values[5] + gpf_archive_get(b, "key")[0];
-        fclose(f);
-        gpf_archive_free(a);
-        gpf_archive_free(b);
-    }
-    return status;
-}
-
-static int op_params(double *result)
-{
-    static const char path[] = "test_oom_params.npz";
-    net n = made();
-    gpf_diag why = { .status = 0 };
-    begin();
-    int status = gpf_params_write(n.g, gpf_point_params(n.at), path, &why);
-    if (!status)
-        status = gpf_params_read(n.g, gpf_point_params(n.at), path, &why);
-    end();
-    assert_int_equal(why.status, status);
-    *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
-    remove(path);
     unmake(&n);
     return status;
 }
@@ -715,8 +629,6 @@ static int op_minimizer(double *result)
 
 /* A whole run in batches, with checks of gradient and step, penalty and held-out samples. */
 static int train(double *result, const char *optimizer, bool checked)
-/* A net with a dead unit, a skip and shared weights. */
-static int op_health(double *result)
 {
     net n = made();
     gpf_train_options how = gpf_train_defaults();
@@ -776,6 +688,9 @@ static int op_step_check(double *result)
         *result = gpf_check_tally(c, -1).max_gap;
     gpf_check_free(c);
     unmake(&n);
+    return status;
+}
+
 /* Other samples, read twice, and params from an archive. */
 static int op_model_data(double *result)
 {
@@ -816,6 +731,92 @@ static int op_model_data(double *result)
     gpf_model_free(m);
     for (size_t i = 0; i < COUNT(file); i++)
         remove(file[i]);
+    return status;
+}
+
+/* A net with a dead unit, a skip and shared weights. */
+static int op_health(double *result)
+{
+    static const double x[] = { 0.5, -1.5, 2, 0.25 }, y[] = { 1, 0 };
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)),
+                   Y = gpf_data(g, "y", gpf_shape2(GPF_N, 1)),
+                   W = gpf_param(g, "W", gpf_shape2(2, 2)), V = gpf_param(g, "V", gpf_shape2(2, 1));
+    const gpf_node h = gpf_relu(g, gpf_matmul(g, X, W)),
+                   r = gpf_add(g, h, gpf_tanh(g, gpf_matmul(g, h, W))), p = gpf_matmul(g, r, V);
+    const gpf_node loss = gpf_mse(g, p, Y, GPF_MEAN);
+    gpf_point *at = gpf_point_alloc(g, 2);
+    gpf_point_bind(at, X, x);
+    gpf_point_bind(at, Y, y);
+    for (size_t i = 0; i < 6; i++)
+        theta(at)[i] = i % 2 ? -3. : 0.5 + (double)i;
+    const gpf_task task = { p, Y, GPF_DECIDE_NOTHING };
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_health *health = gpf_health_alloc(g, loss, 2, &task, 0.1, &why);
+    int status = health ? gpf_health_run(health, at) : why.status;
+    end();
+    if (!status)
+        *result = gpf_health_loss(health) + (double)gpf_health_n_findings(health);
+    gpf_health_free(health);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+    return status;
+}
+
+/* Both formats, written to memory and read again. */
+static int op_archive(double *result)
+{
+    static const gpf__archive_format *const formats[] = { &gpf__npz, &gpf__safetensors };
+    static unsigned char bytes[4096];
+    const double x[] = { 1.5, 2.5, 3.5, 4.5, 5.5, 6.5 };
+    gpf_diag why = { .status = 0 };
+    int status = GSL_SUCCESS;
+    for (size_t i = 0; !status && i < COUNT(formats); i++) {
+        FILE *f = fmemopen(bytes, sizeof bytes, "wb");
+        begin();
+        gpf_archive *a = gpf_archive_alloc(), *b = NULL;
+        status = status_of(a);
+        if (!status)
+            status = gpf_archive_add(a, "W", gpf_shape2(2, 3), x);
+        if (!status)
+            status = gpf_archive_add(a, "s", gpf_shape0(), x);
+        if (!status)
+            status = gpf_archive_set(a, "key", "text");
+        if (!status && formats[i]->write(a, f))
+            status = errno == ENOMEM ? GSL_ENOMEM : GPF_EFILE;
+        end();
+        fflush(f);
+        const size_t n = (size_t)ftell(f);
+        begin();
+        if (!status) {
+            b = gpf__archive_parse(bytes, n, "memory", &why);
+            status = b ? GSL_SUCCESS : why.status;
+        }
+        end();
+        if (!status)
+            *result += gpf_archive_find(b, "W")->values[5] + gpf_archive_get(b, "key")[0];
+        fclose(f);
+        gpf_archive_free(a);
+        gpf_archive_free(b);
+    }
+    return status;
+}
+
+static int op_params(double *result)
+{
+    static const char path[] = "test_oom_params.npz";
+    net n = made();
+    gpf_diag why = { .status = 0 };
+    begin();
+    int status = gpf_params_write(n.g, gpf_point_params(n.at), path, &why);
+    if (!status)
+        status = gpf_params_read(n.g, gpf_point_params(n.at), path, &why);
+    end();
+    assert_int_equal(why.status, status);
+    *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
+    remove(path);
+    unmake(&n);
     return status;
 }
 
@@ -870,15 +871,14 @@ static const struct {
     { "model with errors", op_model_errors, 55 },
     { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
-    { "model, other samples", op_model_data, 60 },
     { "optimizer", op_optimizer, 1 },
-    { "health", op_health, 100 },
     { "sum of squares", op_residuals, 300 },
     { "minimizer", op_minimizer, 1 },
     { "training", op_train, 300 },
     { "training with all samples", op_train_all, 200 },
     { "training by a minimiser", op_train_minimizer, 200 },
     { "check of a step", op_step_check, 100 },
+    { "model, other samples", op_model_data, 60 },
     { "health", op_health, 100 },
     { "archive", op_archive, 55 },
     { "params in a file", op_params, 38 },
