@@ -15,13 +15,14 @@ demo_missing=
 demo_tmp=$(mktemp -d "${TMPDIR:-/tmp}/gradproof-demo.XXXXXX") || exit 2
 trap 'rm -rf "$demo_tmp"' EXIT
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 trap 'exit 143' HUP TERM
 { mkdir "$demo_tmp/demo" && cp "$demo_folder"/*.gpf "$demo_tmp/demo" &&
     ln -s "$demo_folder/../data" "$demo_tmp/data" && cd "$demo_tmp/demo"; } || exit 2
 
 # Status 2 is trouble, and ends the demonstration; 1 and 3 are verdicts.
 gradproof() {
-    "$GRADPROOF" "$@"
+    command "$GRADPROOF" "$@"
     gradproof_status=$?
     [ $gradproof_status -ne 2 ] || exit 2
     return $gradproof_status
@@ -299,5 +300,6 @@ closing() { # at the end of every demonstration
     elif [ -z "$GPF_PLOT" ] && [ -n "$demo_pictures" ]; then
         echo "With pictures:  gradproof demo $demo_name --plot DIR"
     fi
-    echo "Open and change: $demo_folder/$demo_name.sh"
+    # what was not written was not told: a full disk, a closed pipe
+    echo "Open and change: $demo_folder/$demo_name.sh" || exit 2
 }
