@@ -345,7 +345,9 @@ GPF_API gpf_train_with gpf_train_plain(void);
  * this call lasts, but held_out and progress_arg as long as the loop. NULL on failure with the reason
  * in *why (may be NULL): GPF_ENOTHING (no params), GPF_ENAME (settings the optimiser does not have,
  * unknown names), GSL_EDOM, GPF_EDATA, GPF_ELIMIT, GSL_ENOMEM, the graph's error. One thread at a
- * time; bit-identical for any number of threads of the machine. */
+ * time. The same seed gives the same bits on one machine, as long as its CBLAS does: OpenBLAS adds up
+ * large products (above 128^3, no side below 33) in another order with another number of threads, so
+ * give it one (openblas_set_num_threads(1), as the command does) or always as many. */
 typedef struct gpf_train gpf_train;
 GPF_API gpf_train *gpf_train_alloc(gpf_graph *g, gpf_node loss, gpf_point *at,
                                    const gpf_train_options *how, const gpf_train_with *with,

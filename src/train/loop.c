@@ -300,7 +300,9 @@ static int judge(gpf_train *t)
         end_if_reached(t);
     if (!ended(t) && t->how.patience && t->now.worse >= t->how.patience)
         status = give_up(t);
-    if (!ended(t) && p->epoch >= t->how.epochs)
+    if (!ended(t) && p->epoch == t->how.epochs && p->epoch == 1)
+        end(t, GPF_TRAIN_EPOCHS, "the one epoch is done");
+    else if (!ended(t) && p->epoch >= t->how.epochs)
         end(t, GPF_TRAIN_EPOCHS, "all %zu epochs are done", p->epoch);
     if (!status && t->with.progress && t->with.progress(t->with.progress_arg, p) && !ended(t))
         end(t, GPF_TRAIN_STOPPED, "stopped by the caller after epoch %zu", p->epoch);
@@ -335,6 +337,7 @@ static int between_epochs(gpf_train *t)
         status = check_gradient(t);
     if (!status && (ended(t) || epoch % t->how.evaluate == 0 || epoch >= t->how.epochs))
         status = judge(t);
+    t->due = status != GSL_SUCCESS;
     return status;
 }
 
@@ -545,15 +548,15 @@ int gpf_train_step(gpf_train *t)
 {
     const gpf_progress *p = &t->now.progress;
     int status = GSL_SUCCESS;
-    if (!ended(t) && !t->now.judged)
+    if (!ended(t) && t->due)
         status = between_epochs(t);
     if (status || ended(t))
         return status;
     const size_t epoch = p->epoch;
     status = t->minimizer ? step_by_minimizer(t) : step_by_gradient(t);
-    if (!status && (p->epoch > epoch || (t->minimizer && ended(t) && p->evaluated != epoch)))
-        status = between_epochs(t);
-    return status;
+    /* Where a minimiser ends without a step, that epoch may not have been evaluated. */
+    t->due = p->epoch > epoch || (t->minimizer && ended(t) && p->evaluated != epoch);
+    return !status && t->due ? between_epochs(t) : status;
 }
 
 int gpf_train_epoch(gpf_train *t)
@@ -582,6 +585,7 @@ void gpf__train_resumed(gpf_train *t)
 {
     gpf_progress *p = &t->now.progress;
     t->fresh = t->started = t->healthy = false;
+    t->due = t->now.judged == 0;
     t->ordered = SIZE_MAX;
     t->last_check = NULL;
     if (p->end == GPF_TRAIN_STOPPED || (p->end == GPF_TRAIN_EPOCHS && p->epoch < t->how.epochs)) {

@@ -82,7 +82,7 @@ typedef struct gpf__run_state {
 struct gpf_train {
     gpf_graph *g;
     gpf_node loss, squares; /* squares: |W|^2 of the penalty, or GPF_NONE */
-    gpf__adding scale;       /* of the loss, where that matters */
+    gpf__adding scale;      /* of the loss, where that matters */
     gpf_point *at;
     gpf_train_options how;
     gpf_train_with with;    /* but xs and updates */
@@ -98,6 +98,7 @@ struct gpf_train {
                               With a minimiser, part is all samples without the gradient */
     size_t *order;         /* of the samples in epoch `ordered` */
     size_t ordered;
+    bool due;              /* what is due between epochs, at first too, is not done yet */
     double rate;           /* of the step that comes, what with.rate is bound to */
     bool fresh;            /* all.ws holds the values at the params in `seen` */
     double *seen, *before; /* all params of the graph */

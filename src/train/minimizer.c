@@ -298,7 +298,10 @@ static int begin_descent(gpf__minimizer *m, double step)
     frexp(slope, &exponent);
     m->shift = f;
     m->scale = ldexp(1, exponent > 900 ? -900 : exponent < -900 ? 900 : -exponent);
-    gsl_multimin_fdfminimizer_set(m->descent, &m->function, m->at, step, m->tolerance);
+    /* A longer one is no step but a way to overflow, which GSL's BFGS is very slow to come back from. */
+    const double longest = 1e6 * (1 + gsl_blas_dnrm2(m->at));
+    gsl_multimin_fdfminimizer_set(m->descent, &m->function, m->at, fmin(step, longest),
+                                  m->tolerance);
     return m->status;
 }
 

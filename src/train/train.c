@@ -464,6 +464,7 @@ gpf_train *gpf_train_alloc(gpf_graph *g, gpf_node loss, gpf_point *at, const gpf
     t->with = *with;
     t->with.xs = t->with.updates = NULL;
     t->ordered = SIZE_MAX;
+    t->due = true;
     if (make(t, with, why)) {
         gpf_train_free(t);
         return NULL;

@@ -733,7 +733,66 @@ static int op_checkpoint(double *result)
     assert_int_equal(gpf_train_progress(t)->step, 1);
     *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
     remove(path);
+/* A whole run in batches, with checks of gradient and step, penalty and held-out samples. */
+static int train(double *result, const char *optimizer, bool checked)
+{
+    net n = made();
+    gpf_train_options how = gpf_train_defaults();
+    how.optimizer = optimizer;
+    how.epochs = 2;
+    how.l2 = 0.1;
+    how.patience = 2;
+    how.batch = checked ? 4 : 0;
+    how.check_every = how.check_sample = checked;
+    how.check_step = checked;
+    how.check_sample += !checked;
+    gpf_train_with with = gpf_train_plain();
+    with.held_out = n.at;
+    with.xs = checked ? n.xs + 1 : NULL;
+    with.n_xs = 2;
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_train *t = gpf_train_alloc(n.g, n.loss, n.at, &how, &with, &why);
+    int status = t ? gpf_train_run(t) : why.status;
+    end();
+    if (status == GSL_SUCCESS)
+        *result = gpf_train_progress(t)->loss;
+    else if (t) /* the loop is still good */
+        assert_int_equal(gpf_train_run(t), GSL_SUCCESS);
     gpf_train_free(t);
+    unmake(&n);
+    return status;
+}
+
+static int op_train(double *result)
+{
+    return train(result, "sgd", true);
+}
+
+static int op_train_all(double *result)
+{
+    return train(result, "adam", false);
+}
+
+static int op_train_minimizer(double *result)
+{
+    return train(result, "bfgs", false);
+}
+
+static int op_step_check(double *result)
+{
+    net n = made();
+    double after[64];
+    for (size_t i = 0; i < gpf_graph_n_params(n.g); i++)
+        after[i] = gsl_vector_get(gpf_point_params(n.at), i) - 0.01;
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_check *c = gpf_step_check_alloc(n.g, n.loss, n.xs, 2, after, 0.1, N, 1, &why);
+    int status = c ? gpf_check_run(c, n.at, NULL, &why) : why.status;
+    end();
+    if (status == GSL_SUCCESS)
+        *result = gpf_check_tally(c, -1).max_gap;
+    gpf_check_free(c);
     unmake(&n);
     return status;
 }
@@ -771,6 +830,10 @@ static const struct {
     { "archive", op_archive, 55 },
     { "params in a file", op_params, 38 },
     { "checkpoint", op_checkpoint, 400 },
+    { "training", op_train, 300 },
+    { "training with all samples", op_train_all, 200 },
+    { "training by a minimiser", op_train_minimizer, 200 },
+    { "check of a step", op_step_check, 100 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)

@@ -676,6 +676,34 @@ static void test_unbound(void **state)
     gpf_point_bind(n.at, n.X, n.x);
     finish(t, GPF_TRAIN_EPOCHS, NULL);
     gpf_train_free(t);
+
+    /* in the evaluation behind the last step: it is made up for, and nothing else is done */
+    gpf_point *held = gpf_point_alloc(n.g, 4);
+    gpf_point_bind(held, n.X, n.x);
+    gpf_point_bind(held, n.y, n.want);
+    gpf_train_with with = gpf_train_plain();
+    with.held_out = held;
+    how.epochs = 1;
+    t = net_train(&n, &how, &with);
+    assert_int_equal(gpf_train_evaluate(t), GSL_SUCCESS);
+    gpf_point_bind(held, n.X, NULL);
+    assert_int_equal(gpf_train_run(t), GPF_EUNBOUND);
+    assert_int_equal(gpf_train_progress(t)->step, 0);
+    gpf_point_bind(held, n.X, n.x);
+    how.epochs = 2;
+    assert_int_equal(gpf_train_step(t), GSL_SUCCESS);
+    finish(t, GPF_TRAIN_EPOCHS, "the one epoch is done");
+    gpf_train_free(t);
+    t = net_train(&n, &how, &with);
+    assert_int_equal(gpf_train_step(t), GSL_SUCCESS);
+    gpf_point_bind(held, n.X, NULL);
+    assert_int_equal(gpf_train_step(t), GPF_EUNBOUND);
+    assert_int_equal(gpf_train_step(t), GPF_EUNBOUND);
+    gpf_point_bind(held, n.X, n.x);
+    finish(t, GPF_TRAIN_EPOCHS, "all 2 epochs are done");
+    assert_int_equal(gpf_train_progress(t)->step, 2);
+    gpf_train_free(t);
+    gpf_point_free(held);
     net_free(&n);
 }
 

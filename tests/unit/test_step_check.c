@@ -55,6 +55,8 @@ static void test_right(void **state)
         assert_int_equal(count(c, -1, GPF_WRONG), 0);
         if (rates[i] > 1e-8)
             assert_int_equal(count(c, -1, GPF_RIGHT), N_PARAMS);
+        if (rates[i] < 1e-13) /* nothing of the gradient is left in the params */
+            assert_int_equal(count(c, -1, GPF_UNRESOLVED), N_PARAMS);
         gpf_check_free(c);
         net_free(&s.n);
     }
