@@ -117,7 +117,7 @@ for kind in net standard; do
 done
 say "Raw budgets go up to 300. The first errors are large, their gradient is larger still, and one step
 throws the weights so far that a unit is off for all markets. Standardised inputs (mean 0, deviation
-1) have both signs, so that with a bias of 0 every unit of the first layer is on for some markets, and
+1) have both signs, so that with a bias of 0 every unit of the first layer begins on for some markets, and
 the gradient is of the size of the error."
 
 step "Dead units over time"

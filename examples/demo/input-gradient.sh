@@ -14,7 +14,7 @@ say "Backprop passes the error on to the weights of every layer, and one step fu
 Training throws that away. Here it is kept, and the weights stay as they are."
 show input-search.gpf
 run_brief "gradproof check --load net.txt --wrt x input-search.gpf"
-say "So delta_x of the lecture is the gradient by x: e1 W1', and GSL agrees."
+say "So the error passed on to the input, often written delta_x, is e1 W1', and GSL agrees."
 
 step "Descent on the input"
 run "gradproof train --quiet --load net.txt --wrt x --save x.npz input-search.gpf"

@@ -15,13 +15,14 @@ demo_missing=
 demo_tmp=$(mktemp -d "${TMPDIR:-/tmp}/gradproof-demo.XXXXXX") || exit 2
 trap 'rm -rf "$demo_tmp"' EXIT
 trap 'exit 130' INT
+trap 'exit 141' PIPE
 trap 'exit 143' HUP TERM
 { mkdir "$demo_tmp/demo" && cp "$demo_folder"/*.gpf "$demo_tmp/demo" &&
     ln -s "$demo_folder/../data" "$demo_tmp/data" && cd "$demo_tmp/demo"; } || exit 2
 
 # Status 2 is trouble, and ends the demonstration; 1 and 3 are verdicts.
 gradproof() {
-    "$GRADPROOF" "$@"
+    command "$GRADPROOF" "$@"
     gradproof_status=$?
     [ $gradproof_status -ne 2 ] || exit 2
     return $gradproof_status
@@ -76,6 +77,10 @@ wrapped() {
           print }'
 }
 
+single_spaced() {
+    awk 'NF || !blank { print } { blank = !NF }'
+}
+
 # COMMAND: shown, then run as it stands. Its exit status is left in $status; 2 is trouble.
 run() {
     shown "$1"
@@ -94,7 +99,7 @@ run_brief() { # COMMAND
     awk '/^  (tensor|layer)  / { skip = 1; print "  [...]" }
          /^  line .* points/ && length > 79 { sub(/  \([0-9]+ random points.*/, "") }
          !skip && !/: reduction=/ { print }
-         /^$/                    { skip = 0 }' run.out | sed '/^  seed /d' | cat -s | wrapped
+         /^$/                    { skip = 0 }' run.out | sed '/^  seed /d' | single_spaced | wrapped
     echo
     [ $status -ne 2 ] || stop "that command failed"
 }
@@ -151,15 +156,15 @@ seeds() {
     awk -F '\t' -v OFS='\t' '
         NR == 1 { for (j = 1; j <= NF; j++) at[$j] = j; next }
         { loss = $at["loss"]
-          if ($at["end"] == "not_finite") loss = 1e300
-          print loss, $at["dead"] }' "$1" | sort -g | awk -F '\t' -v OFS='\t' -v units="$2" -v limit="$3" '
+          if ($at["end"] == "not_finite" || loss > 1e12) loss = 1e12
+          printf "%.12f%s%s\n", loss, OFS, $at["dead"] }' "$1" | sort -n | awk -F '\t' -v OFS='\t' -v units="$2" -v limit="$3" '
         { loss[NR] = $1
           dead += units*$2
           all += $2 == 1
           low += $1 < limit }
         END {
             median = loss[int((NR + 1)/2)]
-            shown = median > 1e9 ? "not finite" : sprintf("%.3g", median)
+            shown = median == 1e12 ? "not finite" : sprintf("%.3g", median)
             print sprintf("%.2f", dead/NR), all + 0, low + 0, shown
         }'
 }
@@ -196,7 +201,7 @@ table() {
         }'
 }
 
-# Lines FORMAT \t NUMBER.. would be longer than this: numbers of a table to 4 digits, if there are any.
+# [FORMAT]: the long numbers of a table to 4 digits, or as the format says; short ones stay.
 digits() {
     awk -F '\t' -v OFS='\t' -v format="${1:-%.4g}" '
         { for (j = 1; j <= NF; j++)
@@ -238,11 +243,13 @@ if (format ne "dumb") set output "$1.".format
 END
 }
 
-no_program() { # PROGRAM: said once
+no_program() { # PROGRAM PACKAGE: said once
     case $demo_missing in *"$1"*) return ;; esac
     demo_missing="$demo_missing $1"
-    say "(There is no program '$1' here, so this picture is not drawn: its data and commands are
-written anyhow. On Debian: apt-get install $1.)"
+    no_program_files=
+    [ "$GPF_PLOT" = - ] || no_program_files=", but the files to draw them from are written"
+    say "(There is no program '$1' here, so its pictures are not drawn$no_program_files. The numbers are
+all there. On Debian: apt-get install $2.)"
 }
 
 # NAME COMMANDS [HEIGHT]: NAME.tsv, which is there already, drawn by gnuplot commands.
@@ -256,9 +263,9 @@ picture() {
     { plot_style "$1" "${3-500}" && printf '%s\n' "$2"; } >"$picture_to/$1.gp" ||
         stop "cannot write to $GPF_PLOT"
     if ! command -v gnuplot >/dev/null 2>&1; then
-        no_program gnuplot
+        no_program gnuplot gnuplot
     elif [ "$GPF_PLOT" = - ]; then
-        gnuplot -e 'format="dumb"' "$1.gp" | tr -d '\f' | sed 's/ *$//' | cat -s
+        gnuplot -e 'format="dumb"' "$1.gp" | tr -d '\f' | sed 's/ *$//' | single_spaced
         echo
     else
         (cd "$picture_to" && gnuplot "$1.gp" && gnuplot -e 'format="png"' "$1.gp") ||
@@ -278,7 +285,7 @@ graph_picture() {
     # from top to bottom: a slide is not as wide as a net is long
     sed 's/rankdir=LR/rankdir=TB/' "$1.dot" >"$GPF_PLOT/$1.dot" || stop "cannot write to $GPF_PLOT"
     if ! command -v dot >/dev/null 2>&1; then
-        no_program graphviz
+        no_program dot graphviz
     else
         (cd "$GPF_PLOT" && dot -Tsvg "$1.dot" -o "$1.svg" && dot -Tpng -Gdpi=110 "$1.dot" -o "$1.png") ||
             stop "dot could not draw $1.dot"
@@ -293,5 +300,6 @@ closing() { # at the end of every demonstration
     elif [ -z "$GPF_PLOT" ] && [ -n "$demo_pictures" ]; then
         echo "With pictures:  gradproof demo $demo_name --plot DIR"
     fi
-    echo "Open and change: $demo_folder/$demo_name.sh"
+    # what was not written was not told: a full disk, a closed pipe
+    echo "Open and change: $demo_folder/$demo_name.sh" || exit 2
 }

@@ -74,7 +74,7 @@ for at0 in 1 0 -1; do
               x["label", 0, 0] " " x["label", 1, 0] " " x["label", 2, 0] " " x["label", 3, 0] }' >>zero.tsv
 done
 table <zero.tsv
-say "sign(0) = 0, as NumPy and GSL have it: no sample has the label -y, nobody is wrong, and the rule
+say "sign(0) = 0, as NumPy has it: no sample has the label -y, nobody is wrong, and the rule
 never starts. It is also why the loss cannot be the whole story: it is 0 at w = 0, which is already its
 minimum."
 closing

@@ -32,7 +32,7 @@ show relu-sum.gpf
     done
 } | table
 say "The function is x. Its derivative is 1, at 0 as well. With relu'(0) = 0 backprop loses both
-terms, with 1 it counts both. Here only 1/2 gives the derivative; so does moving x by a hair."
+terms, with 1 it counts both. Here only 1/2 gives the derivative; a hair beside 0 they all do."
 
 step "Why two numbers side by side are not enough"
 say "At 0 the central difference (relu(h) - relu(-h))/2h is 1/2 for every h, and GSL's estimate of
@@ -53,8 +53,8 @@ gradproof eval v-curve.gpf h one_sided central kink | cells | awk -v OFS='\t' '
 echo "Absolute error of the slope, by the step h:"
 echo
 awk 'NR == 1 || (NR - 2) % 4 == 0' relu-at-zero-steps.tsv | digits %.1e | table
-say "One-sided differences lose h, central ones h^2: at their best they are right to about 8 and 11
-digits. Beside the kink the central difference is off by almost 1/2 as long as the step reaches across,
+say "One-sided differences are off by about h, central ones by about h^2; at their best they are right to
+about 8 and 11 digits. Beside the kink the central difference is off by almost 1/2 as long as the step reaches across,
 and as good as any as soon as it does not."
 picture relu-at-zero-steps '
 set title "A central difference is best near h = 1e-5; across a kink it is wrong"

@@ -30,9 +30,8 @@ done
 echo "Part of the points that is classified rightly:"
 echo
 table <accuracy.tsv
-say "0.995 and 0.993 are all points but one of the two, or two of the three, that lie on top of each
-other: every arm begins at the origin, and no model can tell its points there apart. So this net makes
-no other mistake."
+say "No model can have more than 0.995 and 0.993: every arm begins at the origin, and of two or three
+points on top of each other only one can get its class."
 
 step "What the two have learnt"
 say "A model divides the plane: 'predict' gives the class of every point of a grid (a CSV file with the

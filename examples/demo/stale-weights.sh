@@ -16,14 +16,15 @@ run "diff stale-weights.gpf right.gpf | grep '^[<>] e[12]'"
 step "At a small learning rate it is invisible"
 several() { # MODEL RATE: of 20 seeds, how many fail, and the median loss of the others
     trained --seeds 1..20 --evaluate 10 --rate $2 --log many.tsv $1
-    awk -F '\t' -v OFS='\t' 'NR > 1 { if ($NF == "not_finite") failed++; else print $3 >"finite" }
+    awk -F '\t' 'NR > 1 { if ($NF == "not_finite") failed++; else printf "%.12f\n", $3 >"finite" }
         END { print failed + 0 }' many.tsv >failed
-    sort -g finite 2>/dev/null | awk '{ x[NR] = $1 }
+    : >>finite
+    sort -n finite | awk '{ x[NR] = $1 }
         END { if (NR) printf "%.4f\n", x[int((NR + 1)/2)]; else print "-" }' >median
     rm -f finite
     paste failed median
 }
-printf 'rate\tstale: NaN\tmedian loss\tright: NaN\tmedian loss\n' >rates.tsv
+printf 'rate\tstale: NaN\tmedian loss\tcorrect: NaN\tmedian loss\n' >rates.tsv
 for rate in 0.01 0.02 0.05 0.1; do
     printf '%s\t%s\t%s\n' $rate "$(several stale-weights.gpf $rate)" "$(several right.gpf $rate)" >>rates.tsv
 done
@@ -32,7 +33,7 @@ echo
 table <rates.tsv
 say "The changed weights differ from the old ones by the rate times a gradient, so the error of the step
 is proportional to the rate: that is the claim in the file. At 0.01 both learn alike. At 0.05 and
-above, stale weights blow up, and everybody blames the rate."
+above many runs with stale weights blow up, and everybody blames the rate."
 run_brief "gradproof check --claims only stale-weights.gpf"
 
 step "Checking the step instead of the gradient"

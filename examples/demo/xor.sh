@@ -28,7 +28,7 @@ p = sigmoid(z2)/' xor-net.gpf >with-p.gpf
     gradproof eval --load at.npz with-p.gpf X y p | cells | samples "X y p" | digits %.3f | table
 done
 say "The second one is stuck: two samples are right, the other two get 1/2 each. That costs
-2 ln 2 = 1.386, and no small step makes it less."
+2 ln 2 = 1.386, and gradient descent finds no way on from there."
 
 step "100 starts"
 printf 'net\tsolved\t1.386\t1.910\t2.773\telsewhere\n' >starts.tsv
@@ -52,7 +52,7 @@ done
 table <starts.tsv
 say "The plateaus have names: 1.386 = 2 ln 2, two samples at 1/2; 1.910 = 3 ln 3 - 2 ln 2, three samples
 that get the same answer, 1/3 or 2/3; 2.773 = 4 ln 2, all four at 1/2. The ReLU net is stuck most
-often, on units that are off. Two more units help more than a better method."
+often: a unit that is off for all four samples does not move. Two more units help all three."
 for seed in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do
     trained --seed $seed --evaluate 20 --epochs 3000 --log one.tsv xor-net.gpf
     column loss one.tsv | sed "s/$/	$(awk -v loss="$(last loss one.tsv)" 'BEGIN { print loss < 0.5 }')/"
