@@ -493,7 +493,7 @@ GPF_API int gpf_params_read(const gpf_graph *g, gsl_vector *theta, const char *p
  *     gpf_point *at = gpf_point_alloc(g, 3);
  *     gpf_point_bind(at, X, x);
  *     memcpy(gpf_point_params(at)->data, theta, sizeof theta);
- *     gpf_health *net = gpf_health_alloc(g, loss, 3, NULL, GSL_NAN, NULL);
+ *     gpf_health *net = gpf_health_alloc(g, loss, 3, NULL, 0.01, NULL);
  *     gpf_health_run(net, at);
  *     assert(gpf_health_layer(net, 0)->dead == 1 && gpf_health_layer(net, 0)->unit[1].off == 1);
  *     assert(gpf_health_n_findings(net) == 1);

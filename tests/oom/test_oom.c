@@ -486,7 +486,7 @@ static const char model_text[] =
     "loss = cross_entropy(z, one_hot(c)) + lambda*l2(h.W) + mean((z[:,0] - T[:,1])^2)\n"
     "claim grad(loss, b) = sum(grad(loss, X @ W + b), axis=0)\n"
     "claim tanh(z) = 2*sigmoid(2*z) - 1\n"
-    "train rate=0.5, optimizer=sgd\n"
+    "train rate=0.5, epochs=3\n"
     "update b = b - rate*grad(loss, b)\n";
 
 static int op_model(double *result)
@@ -624,61 +624,6 @@ static int op_minimizer(double *result)
     if (status == GSL_SUCCESS)
         *result = value;
     gpf__minimizer_free(m);
-    return status;
-}
-
-/* A net with a dead unit, a skip and shared weights. */
-static int op_health(double *result)
-{
-    static const double x[] = { 0.5, -1.5, 2, 0.25 }, y[] = { 1, 0 };
-    gpf_graph *g = gpf_graph_alloc();
-    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)),
-                   Y = gpf_data(g, "y", gpf_shape2(GPF_N, 1)),
-                   W = gpf_param(g, "W", gpf_shape2(2, 2)), V = gpf_param(g, "V", gpf_shape2(2, 1));
-    const gpf_node h = gpf_relu(g, gpf_matmul(g, X, W)),
-                   r = gpf_add(g, h, gpf_tanh(g, gpf_matmul(g, h, W))), p = gpf_matmul(g, r, V);
-    const gpf_node loss = gpf_mse(g, p, Y, GPF_MEAN);
-    gpf_point *at = gpf_point_alloc(g, 2);
-    gpf_point_bind(at, X, x);
-    gpf_point_bind(at, Y, y);
-    for (size_t i = 0; i < 6; i++)
-        theta(at)[i] = i % 2 ? -3. : 0.5 + (double)i;
-    const gpf_task task = { p, Y, GPF_DECIDE_NOTHING };
-    gpf_diag why = { .status = 0 };
-    begin();
-    gpf_health *health = gpf_health_alloc(g, loss, 2, &task, 0.1, &why);
-    int status = health ? gpf_health_run(health, at) : why.status;
-    end();
-    if (!status)
-        *result = gpf_health_loss(health) + (double)gpf_health_n_findings(health);
-    gpf_health_free(health);
-    gpf_point_free(at);
-    gpf_graph_free(g);
-    return status;
-}
-
-/* Bad memory while saving leaves the run as it was, while resuming too. */
-static int op_checkpoint(double *result)
-{
-    static const char path[] = "test_oom_checkpoint.safetensors";
-    net n = made();
-    gpf_train_options how = gpf_train_defaults();
-    how.patience = 3;
-    gpf_diag why = { .status = 0 };
-    gpf_train *t = gpf_train_alloc(n.g, n.loss, n.at, &how, NULL, &why);
-    assert_non_null(t);
-    assert_int_equal(gpf_train_step(t), GSL_SUCCESS);
-    begin();
-    int status = gpf_train_save(t, path, &why);
-    if (!status)
-        status = gpf_train_resume(t, path, &why);
-    end();
-    assert_int_equal(why.status, status);
-    assert_int_equal(gpf_train_progress(t)->step, 1);
-    *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
-    remove(path);
-    gpf_train_free(t);
-    unmake(&n);
     return status;
 }
 
