@@ -325,25 +325,16 @@ static void split(gpf_model *m, const gpf__statement *s)
 static void set(gpf_model *m, const gpf__ast *a)
 {
     const gpf_setting *setting = gpf_setting_find(a->key);
-    if (!setting) {
-        gpf__suggestion similar = { .wanted = a->key };
-        char hint[100];
-        for (size_t i = 0; gpf_setting_at(i); i++)
-            gpf__suggest(&similar, gpf_setting_at(i)->name);
-        gpf__report(&m->source, a->at, GPF_ENAME, "train: there is no setting '%s'%s", a->key,
-                    gpf__suggestion_text(&similar, hint, sizeof hint));
-        return;
-    }
-    for (size_t i = 0; i < m->n_given; i++)
+    gpf_diag why = { 0 };
+    for (size_t i = 0; setting && i < m->n_given; i++)
         if (m->given[i].setting == setting) {
             gpf__report(&m->source, a->at, GPF_ENAME, "train: %s is given in line %d already",
                         setting->name, m->given[i].at.line);
             return;
         }
-    gpf_diag why = { 0 };
-    const int status = gpf_setting_set(&m->train, setting->name, a->text, &why);
+    const int status = gpf_setting_set(&m->train, a->key, a->text, &why);
     if (status)
-        gpf__report(&m->source, a->whole, status, "train: %s", why.text);
+        gpf__report(&m->source, setting ? a->whole : a->at, status, "train: %s", why.text);
     else if (gpf__grow(&m->given, &m->given_cap, m->n_given + 1, sizeof *m->given))
         gpf__report_nomem(&m->source);
     else

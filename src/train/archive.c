@@ -156,8 +156,8 @@ int gpf__archive_room(gpf_archive *a, const char *name, gpf_shape shape, double 
         if (shape.dim[i] < 1)
             return gpf__diag(why, GPF_ESHAPE, "%.200s has no elements", name);
     const size_t n = gpf_shape_size(shape, 1);
-    a->bytes += (double)n * sizeof **values;
-    if (n == 0 || a->bytes > (double)gpf__machine_memory())
+    const double bytes = a->bytes + (double)n * sizeof **values;
+    if (n == 0 || bytes > (double)gpf__machine_memory())
         return gpf__diag(why, GPF_ELIMIT, "%.200s: %s", name,
                          n ? "more values than this machine's memory can hold"
                            : "more elements than a tensor can have");
@@ -167,6 +167,7 @@ int gpf__archive_room(gpf_archive *a, const char *name, gpf_shape shape, double 
         return gpf__diag(why, GSL_ENOMEM, "out of memory");
     array.values = *values;
     append(&a->arrays, &array);
+    a->bytes = bytes;
     return GSL_SUCCESS;
 }
 

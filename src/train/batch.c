@@ -127,27 +127,20 @@ int gpf__batch_fill(gpf__batch *b, const gpf_graph *g, const gpf_point *like, co
     return moved;
 }
 
-static uint64_t mix(uint64_t z)
-{
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    return z ^ z >> 31;
-}
-
 /* A number below n, all equally likely: what would make some likelier is thrown again. */
 static uint64_t below(uint64_t *state, uint64_t n)
 {
     const uint64_t most = UINT64_MAX - UINT64_MAX % n;
     uint64_t z;
     do
-        z = mix(*state += 0x9e3779b97f4a7c15u); /* splitmix64 */
+        z = gpf__mix(*state += 0x9e3779b97f4a7c15u); /* splitmix64 */
     while (z >= most);
     return z % n;
 }
 
 void gpf__batch_shuffle(size_t *order, size_t n, unsigned long seed, size_t epoch)
 {
-    uint64_t state = mix(mix((uint64_t)seed + 0x9e3779b97f4a7c15u) + (uint64_t)epoch);
+    uint64_t state = gpf__mix(gpf__mix((uint64_t)seed + 0x9e3779b97f4a7c15u) + (uint64_t)epoch);
     for (size_t i = 0; i < n; i++)
         order[i] = i;
     for (size_t i = n; i > 1; i--) { /* Fisher, Yates */

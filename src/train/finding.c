@@ -93,6 +93,16 @@ typedef struct words {
     char text[sizeof((gpf_finding *)0)->text];
 } words;
 
+static void say(words *w, const char *format, ...) GPF_PRINTF(2, 3);
+static void say(words *w, const char *format, ...)
+{
+    const size_t used = strlen(w->text);
+    va_list ap;
+    va_start(ap, format);
+    gpf__vformat(w->text + used, sizeof w->text - used, format, ap);
+    va_end(ap);
+}
+
 static const char *name(const gpf_health *h, gpf_node n, char buf[64])
 {
     return gpf_node_label(h->g, n, buf, 64);
@@ -103,29 +113,38 @@ static const char *s(size_t n)
     return n == 1 ? "" : "s";
 }
 
-/* "A", "A and B", "A, B and 3 more": item i of `of` that `take` accepts. */
-enum { LISTED = 4 };
-static size_t put_list(words *w, size_t of, bool (*take)(const void *arg, size_t i),
-                       void (*put)(const void *arg, size_t i, char buf[64]), const void *arg)
+static const char *be(size_t n)
 {
-    size_t n = 0, at = 0;
+    return n == 1 ? "is" : "are";
+}
+
+/* A choice among the numbers 0 .. of-1: of units, columns, params, products. */
+typedef bool (*choice)(const void *arg, size_t i);
+
+static size_t count(size_t of, choice take, const void *arg)
+{
+    size_t n = 0;
     for (size_t i = 0; i < of; i++)
         n += take(arg, i);
-    const size_t shown = n <= LISTED ? n : LISTED - 1;
-    for (size_t i = 0; i < of && at < shown; i++) {
+    return n;
+}
+
+/* "A", "A and B", "A, B and 3 more": those that `take` accepts. Returns their number. */
+static size_t put_list(words *w, size_t of, choice take,
+                       void (*put)(const void *arg, size_t i, char buf[64]), const void *arg)
+{
+    enum { LISTED = 4 };
+    const size_t n = count(of, take, arg), shown = n <= LISTED ? n : LISTED - 1;
+    for (size_t i = 0, at = 0; i < of && at < shown; i++) {
         char item[64];
         if (!take(arg, i))
             continue;
         put(arg, i, item);
-        gpf__append(w->text, sizeof w->text, "%s%s",
-                    at == 0                     ? ""
-                    : at + 1 == n && shown == n ? " and "
-                                                : ", ",
-                    item);
+        say(w, "%s%s", at == 0 ? "" : at + 1 == n ? " and " : ", ", item);
         at++;
     }
     if (n > shown)
-        gpf__append(w->text, sizeof w->text, " and %zu more", n - shown);
+        say(w, " and %zu more", n - shown);
     return n;
 }
 
@@ -135,31 +154,24 @@ static void put_index(const void *arg, size_t i, char buf[64])
     gpf__format(buf, 64, "%zu", i);
 }
 
-/* Worst first; of equals the one that was found first. */
-static void add_with(gpf_health *h, gpf_finding_kind kind, int layer, gpf_node node, size_t n_units,
-                     const words *w, const char *help)
+/* The whole before some units of it, then by kind. */
+static int rank_of(const gpf_finding *f)
+{
+    return kinds[f->kind].rank + (f->n_units ? GPF_N_FINDINGS : 0);
+}
+
+/* Worst first; of equals the one that was found first. help: NULL: that of the kind. */
+static void add(gpf_health *h, gpf_finding_kind kind, int layer, gpf_node node, size_t n_units,
+                const words *w, const char *help)
 {
     if (h->n_findings == h->max_findings)
         return;
-    gpf_finding f = {
-        .kind = kind, .layer = layer, .node = node, .n_units = n_units, .help = help
-    };
+    gpf_finding f = { kind, layer, node, n_units, help ? help : kinds[kind].help, "" };
     memcpy(f.text, w->text, sizeof f.text);
-    const int rank = kinds[kind].rank + (n_units ? GPF_N_FINDINGS : 0);
     size_t at = h->n_findings++;
-    for (; at > 0; at--) {
-        const gpf_finding *before = &h->finding[at - 1];
-        if (kinds[before->kind].rank + (before->n_units ? GPF_N_FINDINGS : 0) <= rank)
-            break;
-        h->finding[at] = *before;
-    }
+    for (; at > 0 && rank_of(&h->finding[at - 1]) > rank_of(&f); at--)
+        h->finding[at] = h->finding[at - 1];
     h->finding[at] = f;
-}
-
-static void add(gpf_health *h, gpf_finding_kind kind, int layer, gpf_node node, size_t n_units,
-                const words *w)
-{
-    add_with(h, kind, layer, node, n_units, w, kinds[kind].help);
 }
 
 static bool all_zero(const double *x, size_t n)
@@ -298,10 +310,7 @@ static void put_param(const void *arg, size_t i, char buf[64])
 
 static size_t count_cause(const gpf_health *h, int cause)
 {
-    size_t n = 0;
-    for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g); i++)
-        n += h->cause[i] == cause;
-    return n;
+    return count(gpf_graph_n_param_tensors(h->g), has_cause, &(of_cause){ h, cause });
 }
 
 static size_t put_params(words *w, const gpf_health *h, int cause)
@@ -352,12 +361,12 @@ static void put_consequence(words *w, const gpf_health *h, int cause)
 {
     const size_t n = count_cause(h, cause);
     if (n) {
-        gpf__append(w->text, sizeof w->text, ", so ");
+        say(w, ", so ");
         put_params(w, h, cause);
-        gpf__append(w->text, sizeof w->text, " ha%s no gradient", n == 1 ? "s" : "ve");
+        say(w, " ha%s no gradient", n == 1 ? "s" : "ve");
     }
     if (n && spread_of(h) <= same_spread)
-        gpf__append(w->text, sizeof w->text, "; the prediction is the same for every sample");
+        say(w, "; the prediction is the same for every sample");
 }
 
 /* What is told of the n params of a cause; nothing where it is none to worry about. */
@@ -365,7 +374,7 @@ static void tell_unused(words *w, const gpf_health *h, size_t n)
 {
     char label[64];
     (void)n;
-    gpf__format(w->text, sizeof w->text, "%s does not use ", name(h, h->loss, label));
+    say(w, "%s does not use ", name(h, h->loss, label));
     put_params(w, h, UNUSED);
 }
 
@@ -376,9 +385,9 @@ static void tell_step(words *w, const gpf_health *h, size_t n)
     while (l < h->found.n && !h->measured[l].blocked)
         l++;
     put_params(w, h, STEP);
-    gpf__append(w->text, sizeof w->text, " reach%s %s only through steps%s%s, which have slope 0",
-                n == 1 ? "es" : "", name(h, h->loss, a), l < h->found.n ? " as in " : "",
-                l < h->found.n ? h->layer[l].name : "");
+    say(w, " reach%s %s only through steps%s%s, which have slope 0", n == 1 ? "es" : "",
+        name(h, h->loss, a), l < h->found.n ? " as in " : "",
+        l < h->found.n ? h->layer[l].name : "");
 }
 
 static void tell_zero(words *w, const gpf_health *h, size_t n)
@@ -386,12 +395,12 @@ static void tell_zero(words *w, const gpf_health *h, size_t n)
     const size_t zeros = put_list(w, h->found.n_products, is_blocking, put_weight, h),
                  moving = count_cause(h, NOTHING);
     (void)n;
-    gpf__append(w->text, sizeof w->text, " %s zero", zeros == 1 ? "is" : "are");
+    say(w, " %s zero", be(zeros));
     put_consequence(w, h, ZERO);
     if (moving >= 1 && moving <= 3) {
-        gpf__append(w->text, sizeof w->text, "; only ");
+        say(w, "; only ");
         put_params(w, h, NOTHING);
-        gpf__append(w->text, sizeof w->text, " move%s", moving == 1 ? "s" : "");
+        say(w, " move%s", moving == 1 ? "s" : "");
     }
 }
 
@@ -401,7 +410,7 @@ static void tell_flat(words *w, const gpf_health *h, size_t n)
     (void)n;
     if (h->value == 0) /* a loss of 0 has nowhere to go */
         return;
-    gpf__format(w->text, sizeof w->text, "%s is flat where it is now", name(h, h->loss, label));
+    say(w, "%s is flat where it is now", name(h, h->loss, label));
     put_consequence(w, h, FLAT);
 }
 
@@ -410,8 +419,7 @@ static void tell_cancel(words *w, const gpf_health *h, size_t n)
 {
     if (n < gpf_graph_n_param_tensors(h->g) || h->value == 0)
         return;
-    gpf__format(w->text, sizeof w->text,
-                "the gradient is exactly 0: the terms of the samples cancel, no param moves");
+    say(w, "the gradient is exactly 0: the terms of the samples cancel, no param moves");
 }
 
 /* Params that belong to no layer. Where something is wrong with a layer, that is why. */
@@ -423,7 +431,7 @@ static void tell_other(words *w, const gpf_health *h, size_t n)
     if (h->value == 0)
         return;
     put_params(w, h, OTHER);
-    gpf__append(w->text, sizeof w->text, " get%s a gradient of exactly 0", n == 1 ? "s" : "");
+    say(w, " get%s a gradient of exactly 0", n == 1 ? "s" : "");
 }
 
 static const struct {
@@ -452,7 +460,7 @@ static void judge_params(gpf_health *h)
         if (first < n)
             causes[c].tell(&w, h, count_cause(h, c));
         if (*w.text)
-            add_with(h, GPF_NO_GRADIENT, -1, gpf_graph_param(h->g, first), 0, &w, causes[c].help);
+            add(h, GPF_NO_GRADIENT, -1, gpf_graph_param(h->g, first), 0, &w, causes[c].help);
     }
 }
 
@@ -499,23 +507,18 @@ static bool is_zero_column(const void *arg, size_t k)
     return ((const some *)arg)->values[k] == 0;
 }
 
-/* "all 8 units of h1 are", "units 1 and 3 of h1 are" */
-static size_t put_units(words *w, const gpf_health *h, size_t l,
-                        bool (*take)(const void *arg, size_t i))
+/* "all 8 units of h1", "units 1 and 3 of h1" */
+static void put_units(words *w, const some *of, choice take)
 {
-    const some of = { .h = h, .layer = l };
-    const size_t units = h->layer[l].units;
-    size_t n = 0;
-    for (size_t k = 0; k < units; k++)
-        n += take(&of, k);
-    if (n == units && n > 1) {
-        gpf__append(w->text, sizeof w->text, n == 2 ? "both units" : "all %zu units", n);
+    const gpf_layer *y = &of->h->layer[of->layer];
+    const size_t n = count(y->units, take, of);
+    if (n == y->units && n > 1) {
+        say(w, n == 2 ? "both units" : "all %zu units", n);
     } else {
-        gpf__append(w->text, sizeof w->text, "unit%s ", s(n));
-        put_list(w, units, take, put_index, &of);
+        say(w, "unit%s ", s(n));
+        put_list(w, y->units, take, put_index, of);
     }
-    gpf__append(w->text, sizeof w->text, " of %s %s", h->layer[l].name, n == 1 ? "is" : "are");
-    return n;
+    say(w, " of %s", y->name);
 }
 
 static void judge_dead(gpf_health *h, size_t l)
@@ -523,41 +526,38 @@ static void judge_dead(gpf_health *h, size_t l)
     const gpf_layer *y = &h->layer[l];
     const some of = { .h = h, .layer = l };
     words w = { "" };
+    const size_t dead = count(y->units, is_dead, &of);
     bool off = true;
-    size_t dead = 0;
-    for (size_t k = 0; k < y->units; k++) {
-        dead += is_dead(&of, k);
+    for (size_t k = 0; k < y->units; k++)
         off &= !is_dead(&of, k) || (y->unit[k].mean == 0 && y->unit[k].deviation == 0);
-    }
     if (dead == 0 || (all_dead(h, l) && cause_of_death(h, l) != dead_cause(l)))
         return;
-    put_units(&w, h, l, is_dead);
-    gpf__append(w.text, sizeof w.text,
-                off ? " off for all %zu sample%s" : " flat: slope 0 for all %zu sample%s",
-                y->samples, s(y->samples));
+    put_units(&w, &of, is_dead);
+    say(&w, " %s %s for all %zu sample%s", be(dead), off ? "off" : "flat: slope 0", y->samples,
+        s(y->samples));
     put_consequence(&w, h, dead_cause(l));
-    add(h, GPF_DEAD_UNIT, (int)l, y->a, dead == y->units ? 0 : dead, &w);
+    add(h, GPF_DEAD_UNIT, (int)l, y->a, dead == y->units ? 0 : dead, &w, NULL);
 }
 
 static void judge_slopes(gpf_health *h, size_t l, bool good)
 {
     const gpf_layer *y = &h->layer[l];
+    const some of = { .h = h, .layer = l };
     /* A unit that is seldom on is what relu is for; a layer of them is closed. */
     if (y->nearly && 10 * (y->nearly + y->dead) >= 9 * y->units) {
         words w = { "" };
-        put_units(&w, h, l, is_nearly);
-        gpf__append(w.text, sizeof w.text, " off for %g %% of the %zu samples or more",
-                    100 * GPF__MOST, y->samples);
-        add(h, GPF_NEARLY_DEAD, (int)l, y->a, y->nearly == y->units ? 0 : y->nearly, &w);
+        put_units(&w, &of, is_nearly);
+        say(&w, " %s off for %g %% of the %zu samples or more", be(y->nearly), 100 * GPF__MOST,
+            y->samples);
+        add(h, GPF_NEARLY_DEAD, (int)l, y->a, y->nearly == y->units ? 0 : y->nearly, &w, NULL);
     }
     /* In a net that does its work, a unit at its ends is a decision. */
     if (!good && y->saturated && 4 * y->saturated >= y->units) {
         words w = { "" };
-        put_units(&w, h, l, is_saturated);
-        gpf__append(w.text, sizeof w.text,
-                    " saturated: slope below %g for %g %% of the samples or more", GPF__SMALL_SLOPE,
-                    100 * GPF__MOST);
-        add(h, GPF_SATURATED, (int)l, y->a, y->saturated == y->units ? 0 : y->saturated, &w);
+        put_units(&w, &of, is_saturated);
+        say(&w, " %s saturated: slope below %g for %g %% of the samples or more", be(y->saturated),
+            GPF__SMALL_SLOPE, 100 * GPF__MOST);
+        add(h, GPF_SATURATED, (int)l, y->a, y->saturated == y->units ? 0 : y->saturated, &w, NULL);
     }
 }
 
@@ -592,64 +592,47 @@ static void judge_twins(gpf_health *h, size_t l)
         return;
     words w = { "" };
     const some of = { .h = h, .layer = l, .product = leader };
-    if (y->distinct == 1) {
-        gpf__append(w.text, sizeof w.text, y->units == 2 ? "both units of " : "all %zu units of ",
-                    y->units);
-        gpf__append(w.text, sizeof w.text, "%s", y->name);
-    } else {
-        gpf__append(w.text, sizeof w.text, "units ");
-        put_list(&w, y->units, is_twin, put_index, &of);
-        gpf__append(w.text, sizeof w.text, " of %s", y->name);
-    }
-    gpf__append(w.text, sizeof w.text,
-                " are identical, with equal weights in and out: they stay so");
+    put_units(&w, &of, is_twin);
+    say(&w, " are identical, with equal weights in and out: they stay so");
     if (groups > 1)
-        gpf__append(w.text, sizeof w.text, " (and %zu more such group%s)", groups - 1,
-                    s(groups - 1));
-    add(h, GPF_IDENTICAL_UNITS, (int)l, y->a, y->distinct == 1 ? 0 : twins + groups, &w);
+        say(&w, " (and %zu more such group%s)", groups - 1, s(groups - 1));
+    add(h, GPF_IDENTICAL_UNITS, (int)l, y->a, y->distinct == 1 ? 0 : twins + groups, &w, NULL);
 }
 
-/* Columns of the data that are 0, and rows of weights that let nothing back to a unit. */
+/* Columns of the data that are 0. */
 static void judge_columns(gpf_health *h, size_t p)
 {
     const gpf__product *of = &h->found.product[p];
     const gpf__factor *f = &h->factor[p];
-    some these = { .h = h, .product = p, .values = gpf__measure(h, f->input) };
-    size_t from = 0, zeros = 0;
+    const some these = { .h = h, .product = p, .values = gpf__measure(h, f->input) };
     char a[64], b[64];
-    words w = { "" };
-    while (from < h->found.n && !feeds(h, from, p))
-        from++;
-    if (from == h->found.n) {
-        for (size_t i = 0; i < f->inputs; i++)
-            zeros += is_zero_column(&these, i);
-        bool known = false; /* another layer reads the same */
-        for (size_t q = 0; q < p; q++)
-            known |= h->found.product[q].x == of->x;
-        if (!zeros || known)
+    for (size_t l = 0; l < h->found.n; l++)
+        if (feeds(h, l, p)) /* a layer comes before: no data */
             return;
-        const size_t samples = h->layer[of->layer].samples;
-        if (zeros == f->inputs) {
-            gpf__append(w.text, sizeof w.text, "%s is 0", name(h, of->x, a));
-        } else {
-            gpf__append(w.text, sizeof w.text, "%s%s ", of->axis ? "column" : "row", s(zeros));
-            put_list(&w, f->inputs, is_zero_column, put_index, &these);
-            gpf__append(w.text, sizeof w.text, " of %s %s 0", name(h, of->x, a),
-                        zeros == 1 ? "is" : "are");
-        }
-        gpf__append(w.text, sizeof w.text, " for all %zu sample%s", samples, s(samples));
-        if (zeros == f->inputs)
-            put_consequence(&w, h, input_cause(of->layer));
-        else
-            gpf__append(w.text, sizeof w.text, ", so %s%s of %s %s no gradient",
-                        zeros == 1 ? "that " : "those ",
-                        of->unit_axis ? zeros == 1 ? "row" : "rows"
-                        : zeros == 1  ? "column"
-                                      : "columns",
-                        name(h, of->weight, b), zeros == 1 ? "gets" : "get");
-        add_with(h, GPF_NO_GRADIENT, (int)of->layer, of->x, zeros == f->inputs ? 0 : zeros, &w,
-                 "leave out columns that say nothing");
+    for (size_t q = 0; q < p; q++)
+        if (h->found.product[q].x == of->x) /* told of another layer that reads the same */
+            return;
+    const size_t zeros = count(f->inputs, is_zero_column, &these),
+                 samples = h->layer[of->layer].samples;
+    const bool whole = zeros == f->inputs;
+    words w = { "" };
+    if (!zeros)
+        return;
+    if (!whole) {
+        say(&w, "%s%s ", of->axis ? "column" : "row", s(zeros));
+        put_list(&w, f->inputs, is_zero_column, put_index, &these);
+        say(&w, " of ");
     }
+    say(&w, "%s %s 0 for all %zu sample%s", name(h, of->x, a), whole ? "is" : be(zeros), samples,
+        s(samples));
+    if (whole)
+        put_consequence(&w, h, input_cause(of->layer));
+    else
+        say(&w, ", so %s %s%s of %s get%s no gradient", zeros == 1 ? "that" : "those",
+            of->unit_axis ? "row" : "column", s(zeros), name(h, of->weight, b),
+            zeros == 1 ? "s" : "");
+    add(h, GPF_NO_GRADIENT, (int)of->layer, of->x, whole ? 0 : zeros, &w,
+        "leave out columns that say nothing");
 }
 
 static bool leads_nowhere(const void *arg, size_t k)
@@ -667,28 +650,27 @@ static bool leads_nowhere(const void *arg, size_t k)
     return true;
 }
 
+/* Rows of weights that let nothing back to a unit. */
 static void judge_rows(gpf_health *h, size_t l)
 {
     const gpf_layer *y = &h->layer[l];
     const some of = { .h = h, .layer = l };
-    size_t n = 0, next = 0;
+    size_t next = 0;
     char b[64];
     if (!h->found.layer[l].closed || no_delta(h, l))
         return;
-    for (size_t k = 0; k < y->units; k++)
-        n += leads_nowhere(&of, k);
+    const size_t n = count(y->units, leads_nowhere, &of);
     if (n == 0)
         return;
     while (h->found.product[next].x != y->a)
         next++;
     words w = { "" };
     const gpf__product *p = &h->found.product[next];
-    gpf__append(w.text, sizeof w.text, "%s%s ", p->unit_axis ? "row" : "column", s(n));
+    say(&w, "%s%s ", p->unit_axis ? "row" : "column", s(n));
     put_list(&w, y->units, leads_nowhere, put_index, &of);
-    gpf__append(w.text, sizeof w.text, " of %s %s zero, so nothing comes back to %s unit%s of %s",
-                name(h, p->weight, b), n == 1 ? "is" : "are", n == 1 ? "that" : "those", s(n),
-                y->name);
-    add_with(h, GPF_NO_GRADIENT, (int)l, p->weight, n, &w, causes[ZERO].help);
+    say(&w, " of %s %s zero, so nothing comes back to %s unit%s of %s", name(h, p->weight, b),
+        be(n), n == 1 ? "that" : "those", s(n), y->name);
+    add(h, GPF_NO_GRADIENT, (int)l, p->weight, n, &w, causes[ZERO].help);
 }
 
 /* The ends of the hidden layers: their root mean squares per element. */
@@ -708,30 +690,16 @@ static void judge_depth(gpf_health *h)
                  nb = (double)b->units * (double)b->samples;
     const double back = a->gradient / sqrt(na) / (b->gradient / sqrt(nb)),
                  forth = b->activation / a->activation;
+    const bool explodes = back > grows || forth > grows,
+               is_back = explodes ? back > forth : back > 0 && back < shrinks;
+    if (!explodes && !is_back && !(forth > 0 && forth < shrinks))
+        return;
     words w = { "" };
-    if (back > grows || forth > grows) {
-        if (back > forth)
-            gpf__format(w.text, sizeof w.text,
-                        "gradients grow %.2g times from %s back to %s (root mean squares)", back,
-                        b->name, a->name);
-        else
-            gpf__format(w.text, sizeof w.text,
-                        "values grow %.2g times from %s to %s (root mean squares)", forth, a->name,
-                        b->name);
-        add(h, GPF_EXPLODING, (int)(back > forth ? first : last), back > forth ? a->z : b->a, 0,
-            &w);
-    } else if ((back > 0 && back < shrinks) || (forth > 0 && forth < shrinks)) {
-        const bool is_back = back > 0 && back < shrinks;
-        if (is_back)
-            gpf__format(w.text, sizeof w.text,
-                        "gradients shrink to %.2g from %s back to %s (root mean squares)", back,
-                        b->name, a->name);
-        else
-            gpf__format(w.text, sizeof w.text,
-                        "values shrink to %.2g from %s to %s (root mean squares)", forth, a->name,
-                        b->name);
-        add(h, GPF_VANISHING, (int)(is_back ? first : last), is_back ? a->z : b->a, 0, &w);
-    }
+    say(&w, "%s %s %.2g%s from %s %sto %s (root mean squares)", is_back ? "gradients" : "values",
+        explodes ? "grow" : "shrink to", is_back ? back : forth, explodes ? " times" : "",
+        is_back ? b->name : a->name, is_back ? "back " : "", is_back ? a->name : b->name);
+    add(h, explodes ? GPF_EXPLODING : GPF_VANISHING, (int)(is_back ? first : last),
+        is_back ? a->z : b->a, 0, &w, NULL);
 }
 
 /* How much of the largest d loss/d z its weights can use: |x' delta| / (|x| |delta|), here with sums
@@ -777,11 +745,9 @@ static void judge_constant(gpf_health *h)
             (h->finding[i].kind == GPF_DEAD_UNIT || h->finding[i].kind == GPF_NO_GRADIENT))
             return;
     words w = { "" };
-    gpf__format(
-        w.text, sizeof w.text,
-        "%s is the same for every sample, and no weight has a gradient that would change it",
+    say(&w, "%s is the same for every sample, and no weight has a gradient that would change it",
         name(h, h->task.prediction, label));
-    add(h, GPF_CONSTANT, -1, h->task.prediction, 0, &w);
+    add(h, GPF_CONSTANT, -1, h->task.prediction, 0, &w, NULL);
 }
 
 static void judge_step(gpf_health *h, bool good)
@@ -804,25 +770,17 @@ static void judge_step(gpf_health *h, bool good)
     char label[64];
     words w = { "" };
     if (ratio > step_large) {
-        gpf__format(w.text, sizeof w.text, "a step at rate %g changes %s by %.2g times its length",
-                    h->rate, name(h, h->layer[worst].weight, label), largest);
-        add(h, GPF_LARGE_STEP, (int)worst, h->layer[worst].weight, 0, &w);
+        say(&w, "a step at rate %g changes %s by %.2g times its length", h->rate,
+            name(h, h->layer[worst].weight, label), largest);
+        add(h, GPF_LARGE_STEP, (int)worst, h->layer[worst].weight, 0, &w, NULL);
     } else if (largest > 0 && largest < step_tiny && !isnan(correlation(h)) && !good &&
                use_of(h, last) > related) {
-        gpf__format(w.text, sizeof w.text,
-                    "a step at rate %g changes no weights by more than %.2g of their length, while "
-                    "there is much to gain",
-                    h->rate, largest);
-        add(h, GPF_TINY_STEP, -1, h->layer[last].weight, 0, &w);
+        say(&w,
+            "a step at rate %g changes no weights by more than %.2g of their length, while "
+            "there is much to gain",
+            h->rate, largest);
+        add(h, GPF_TINY_STEP, -1, h->layer[last].weight, 0, &w, NULL);
     }
-}
-
-static bool all_finite(const double *x, size_t n)
-{
-    for (size_t i = 0; x && i < n; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
 }
 
 /* The first place that is not finite. Nothing else can be said of such a net. */
@@ -835,38 +793,37 @@ static bool judge_finite(gpf_health *h)
     const double *theta = gpf_point_params(h->at)->data;
     for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g) && !w.text[0]; i++) {
         const gpf_node p = gpf_graph_param(h->g, i);
-        if (all_finite(theta + gpf_param_offset(h->g, p),
-                       gpf_shape_size(gpf_node_shape(h->g, p), 1)))
+        if (gpf__all_finite(theta + gpf_param_offset(h->g, p),
+                            gpf_shape_size(gpf_node_shape(h->g, p), 1)))
             continue;
-        gpf__format(w.text, sizeof w.text, "%s is not finite", name(h, p, label));
+        say(&w, "%s is not finite", name(h, p, label));
         about = p;
     }
     for (size_t l = 0; l < h->found.n && !w.text[0]; l++) {
         const gpf_layer *y = &h->layer[l];
         const size_t p = h->found.layer[l].product;
-        if (!all_finite(gpf__measure(h, h->factor[p].input), h->factor[p].inputs)) {
+        if (!gpf__all_finite(gpf__measure(h, h->factor[p].input), h->factor[p].inputs)) {
             about = h->found.product[p].x;
-            gpf__format(w.text, sizeof w.text, "%s is not finite", name(h, about, label));
+            say(&w, "%s is not finite", name(h, about, label));
         } else if (!isfinite(y->activation)) {
             about = y->a;
             layer = (int)l;
-            gpf__format(w.text, sizeof w.text, "%s is not finite, or too large to be squared",
-                        name(h, about, label));
+            say(&w, "%s is not finite, or too large to be squared", name(h, about, label));
         }
     }
     if (!w.text[0] && !isfinite(h->value))
-        gpf__format(w.text, sizeof w.text, "%s = %g", name(h, h->loss, label), h->value);
+        say(&w, "%s = %g", name(h, h->loss, label), h->value);
     for (size_t i = 0; i < gpf_graph_n_param_tensors(h->g) && !w.text[0]; i++) {
         if (h->params[i] == GPF__ABSENT ||
-            all_finite(gpf__measure(h, h->params[i]), gpf_plan_output_size(h->plan, h->params[i])))
+            gpf__all_finite(gpf__measure(h, h->params[i]),
+                            gpf_plan_output_size(h->plan, h->params[i])))
             continue;
         about = gpf_graph_param(h->g, i);
-        gpf__format(w.text, sizeof w.text, "the gradient of %s is not finite",
-                    name(h, about, label));
+        say(&w, "the gradient of %s is not finite", name(h, about, label));
     }
     if (!w.text[0])
         return true;
-    add(h, GPF_NOT_FINITE, layer, about, 0, &w);
+    add(h, GPF_NOT_FINITE, layer, about, 0, &w, NULL);
     return false;
 }
 

@@ -276,18 +276,6 @@ void gpf_health_free(gpf_health *h)
     free(h);
 }
 
-static double norm_of(const double *x, size_t n)
-{
-    double scale = 0, sum = 0;
-    for (size_t i = 0; i < n; i++)
-        scale = fabs(x[i]) <= scale ? scale : fabs(x[i]); /* NaN stays */
-    if (!(scale > 0) || !isfinite(scale))
-        return scale;
-    for (size_t i = 0; i < n; i++)
-        sum += (x[i] / scale) * (x[i] / scale);
-    return scale * sqrt(sum);
-}
-
 /* Numerically: columns of QR with pivoting whose pivot is above the roundings of the first. */
 static size_t rank_of(gpf_health *h, const gpf__factor *f)
 {
@@ -320,7 +308,7 @@ static void measure_factors(gpf_health *h)
         f->at = f->weight != GPF__ABSENT
                     ? gpf__measure(h, f->weight)
                     : theta->data + gpf_param_offset(h->g, h->found.product[p].weight);
-        f->norm = norm_of(f->at, f->inputs * f->units);
+        f->norm = gpf__norm(f->at, f->inputs * f->units);
     }
 }
 
@@ -419,7 +407,7 @@ static void measure_layer(gpf_health *h, size_t l)
         sum += squares[k];
     y->gradient = sqrt(sum);
     y->weight_norm = f->norm;
-    y->weight_gradient = gradient ? norm_of(gradient, f->inputs * f->units) : 0;
+    y->weight_gradient = gradient ? gpf__norm(gradient, f->inputs * f->units) : 0;
     y->ratio = h->rate * y->weight_gradient / y->weight_norm;
     if (!(y->weight_norm > 0))
         y->ratio = GSL_NAN;

@@ -6,7 +6,8 @@
 
 #include "graph/graph.h"
 
-#include <gradproof/train.h>
+#include "train/train.h"
+
 #include <gsl/gsl_permutation.h>
 
 #define GPF__ABSENT ((size_t)-1)
@@ -43,7 +44,6 @@ typedef struct gpf__layers {
     size_t n_products;
     unsigned char *feeds; /* n x n_products: what z becomes reaches the product's x directly */
     unsigned char *used;  /* by node: loss depends on it */
-    size_t n_nodes;
 } gpf__layers;
 
 /* GSL_SUCCESS or GSL_ENOMEM. layers.c */
@@ -67,7 +67,6 @@ typedef struct gpf__factor {
     const double *at; /* the weight's values in this run: at[i * step + k * unit_step] */
     size_t inputs, units, step, unit_step;
     double norm; /* of the weight */
-    int blocks;  /* it is zero, and that stops a gradient: of finding.c */
 } gpf__factor;
 
 struct gpf_health {

@@ -177,10 +177,8 @@ gsl_rng *gpf__stream_alloc(const char *name, unsigned long seed)
     if (!rng)
         return NULL;
     uint64_t h = gpf__hash(GPF__HASH, name, strlen(name));
-    h ^= (uint64_t)seed * 0x9e3779b97f4a7c15u;
-    h = (h ^ (h >> 30)) * 0xbf58476d1ce4e5b9u;
-    h = (h ^ (h >> 27)) * 0x94d049bb133111ebu;
-    gsl_rng_set(rng, (unsigned long)((h ^ (h >> 31)) & 0xffffffffu));
+    h = gpf__mix(h ^ (uint64_t)seed * 0x9e3779b97f4a7c15u);
+    gsl_rng_set(rng, (unsigned long)(h & 0xffffffffu));
     return rng;
 }
 

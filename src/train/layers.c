@@ -235,7 +235,7 @@ static int find(finder *f, gpf_node loss)
 int gpf__layers_find(const gpf_graph *g, gpf_node loss, gpf__layers *found)
 {
     const size_t n = gpf_graph_n_nodes(g);
-    *found = (gpf__layers){ .n_nodes = n };
+    *found = (gpf__layers){ 0 };
     finder f = { .g = g, .n = n, .out = found };
     f.used = found->used = calloc(n, 1);
     f.of = calloc(3 * n, 1);

@@ -5,45 +5,15 @@
 #include "base/text.h"
 #include "plan/plan.h"
 
-#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-/* Four sums side by side, always in the same order. Squares that do not fit a double are taken of
- * what is scaled. */
-static double squares(const double *x, size_t n, double scale)
-{
-    double sum[4] = { 0, 0, 0, 0 };
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4)
-        for (size_t k = 0; k < 4; k++)
-            sum[k] += x[i + k] * scale * (x[i + k] * scale);
-    for (; i < n; i++)
-        sum[0] += x[i] * scale * (x[i] * scale);
-    return (sum[0] + sum[1]) + (sum[2] + sum[3]);
-}
-
-static double norm(const double *x, size_t n)
-{
-    const double plain = squares(x, n, 1);
-    if (isnan(plain) || (plain < DBL_MAX && plain > 1e-280))
-        return sqrt(plain);
-    double most = 0;
-    for (size_t i = 0; i < n; i++)
-        most = fmax(most, fabs(x[i]));
-    if (most == 0 || !isfinite(most))
-        return most;
-    const double scale = most < 1 ? 0x1p500 : 0x1p-540;
-    return sqrt(squares(x, n, scale)) / scale;
-}
-
 /* |a - b| / |a| */
 static double relative_change(const double *a, const double *b, size_t n)
 {
-    double most = 0, gap = 0, size = 0;
-    for (size_t i = 0; i < n; i++)
-        most = fmax(most, fmax(fabs(a[i]), fabs(b[i])));
+    const double most = fmax(gpf__max_norm(a, n), gpf__max_norm(b, n));
+    double gap = 0, size = 0;
     if (most == 0)
         return 0;
     for (size_t i = 0; i < n; i++) {
@@ -162,12 +132,10 @@ static void not_finite(gpf_train *t, const gpf__batch *b, const char *what, doub
                        bool in_step, bool changes)
 {
     char where[80];
-    double most = 0;
+    const double most = gpf__max_norm(t->at->theta->data, t->at->n_params);
     end(t, GPF_TRAIN_NOT_FINITE, "%s is %g %s", what, value,
         place(t, in_step, where, sizeof where));
     blame(t, b, changes);
-    for (size_t i = 0; i < t->at->n_params; i++)
-        most = fmax(most, fabs(t->at->theta->data[i]));
     if (most > 1e8)
         gpf__append(t->now.progress.why, sizeof t->now.progress.why,
                     "; params have grown to %.2g: a smaller rate, or clip", most);
@@ -212,7 +180,7 @@ int gpf_train_evaluate(gpf_train *t)
     p->penalty = t->squares == GPF_NONE ? 0 : *output(&t->all, GPF__PENALTY);
     p->accuracy = accuracy(t, &t->all);
     if (!t->updates && t->all.change)
-        p->gradient = norm(output(&t->all, GPF__CHANGE), t->n);
+        p->gradient = gpf__norm(output(&t->all, GPF__CHANGE), t->n);
     if (t->held.plan) {
         gpf__batch_fill(&t->held, t->g, t->with.held_out, NULL);
         status = gpf_plan_run(t->held.plan, t->held.ws, t->held.at);
@@ -244,14 +212,6 @@ static void end_if_reached(gpf_train *t)
     else if (p->accuracy >= how->until_accuracy)
         end(t, GPF_TRAIN_UNTIL, "the accuracy %.6g is at least %.6g", p->accuracy,
             how->until_accuracy);
-}
-
-static bool params_finite(const gpf_train *t)
-{
-    for (size_t i = 0; i < t->at->n_params; i++)
-        if (!isfinite(t->at->theta->data[i]))
-            return false;
-    return true;
 }
 
 /* Is this the best so far? */
@@ -294,7 +254,7 @@ static int judge(gpf_train *t)
     compare(t);
     if (!isfinite(p->loss))
         not_finite(t, &t->all, "the loss", p->loss, false, false);
-    else if (!params_finite(t))
+    else if (!gpf__all_finite(t->at->theta->data, t->at->n_params))
         not_finite(t, &t->all, "a param", INFINITY, false, true);
     if (!ended(t))
         end_if_reached(t);
@@ -408,7 +368,7 @@ static int descend(gpf_train *t, const gpf__batch *b)
 {
     gpf_progress *p = &t->now.progress;
     const double *gradient = output(b, GPF__CHANGE);
-    p->gradient = norm(gradient, t->n);
+    p->gradient = gpf__norm(gradient, t->n);
     if (!isfinite(p->gradient)) {
         not_finite(t, b, "the gradient's norm", p->gradient, true, true);
         return GSL_SUCCESS;

@@ -139,20 +139,12 @@ static void slopes(const gsl_vector *theta, void *arg, gsl_vector *gradient)
     both(theta, arg, &f, gradient);
 }
 
-static bool finite(const double *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
-}
-
 static int residuals(const gsl_vector *theta, void *arg, gsl_vector *r)
 {
     gpf__minimizer *m = arg;
     gsl_vector_set_zero(r);
     const int status = m->objective.residuals(m->objective.arg, theta->data, r->data);
-    if (status || finite(r->data, m->objective.m))
+    if (status || gpf__all_finite(r->data, m->objective.m))
         return status;
     if (!m->searching)
         return GSL_EBADFUNC;
@@ -167,7 +159,9 @@ static int jacobian(const gsl_vector *theta, void *arg, gsl_matrix *J)
     gpf__minimizer *m = arg;
     gsl_matrix_set_zero(J);
     const int status = m->objective.jacobian(m->objective.arg, theta->data, J->data);
-    return status ? status : finite(J->data, J->size1 * J->size2) ? GSL_SUCCESS : GSL_EBADFUNC;
+    return status                                          ? status
+           : gpf__all_finite(J->data, J->size1 * J->size2) ? GSL_SUCCESS
+                                                           : GSL_EBADFUNC;
 }
 
 static size_t rows_of(const gpf__objective *f)
@@ -346,7 +340,8 @@ static int iterate(gpf__minimizer *m)
     if (m->status || status)
         return m->status ? m->status : status;
     /* Some searches give up without saying so. */
-    if (!finite(position(m)->data, m->objective.n) || (m->descent && !(m->descent->f <= m->here)))
+    if (!gpf__all_finite(position(m)->data, m->objective.n) ||
+        (m->descent && !(m->descent->f <= m->here)))
         return GSL_ENOPROG;
     status = look(m);
     /* What f is shown as trusts the gradient. */

@@ -100,69 +100,46 @@ const gpf_setting *gpf_setting_find(const char *name)
     return NULL;
 }
 
-/* The names of all rows of a kind, and the one nearest to what was given. */
-typedef struct names {
-    char all[256];
-    const char *nearest;
-    size_t edits;
-} names;
-
-static void add_name(names *n, const char *name, const char *given)
-{
-    const size_t edits = gpf__edit_distance(name, given);
-    gpf__append(n->all, sizeof n->all, "%s%s", *n->all ? ", " : "", name);
-    if (!n->nearest || edits < n->edits) {
-        n->nearest = name;
-        n->edits = edits;
-    }
-}
-
-static int unknown_name(const names *n, const char *what, const char *given, gpf_diag *why)
-{
-    const bool near = n->nearest && n->edits <= 1 + strlen(given) / 3;
-    return gpf__diag(why, GPF_ENAME, "no %s is called '%.40s'%s%s%s (there are %s)", what, given,
-                     near ? "; do you mean " : "", near ? n->nearest : "", near ? "?" : "", n->all);
-}
-
 static int unknown_setting(const char *given, gpf_diag *why)
 {
-    names n = { .nearest = NULL };
+    gpf__suggestion near = { .wanted = given };
+    char hint[100];
     for (size_t i = 0; i < sizeof settings / sizeof *settings; i++)
-        add_name(&n, settings[i].name, given);
-    if (n.edits <= 1 + strlen(given) / 3)
-        return gpf__diag(why, GPF_ENAME, "no setting is called '%.40s'; do you mean %s?", given,
-                         n.nearest);
-    return gpf__diag(why, GPF_ENAME, "no setting is called '%.40s'", given);
+        gpf__suggest(&near, settings[i].name);
+    return gpf__diag(why, GPF_ENAME, "there is no setting '%.40s'%s", given,
+                     gpf__suggestion_text(&near, hint, sizeof hint));
 }
 
-/* The static name of an optimiser or minimiser. */
-static int find_optimizer(const char *given, const char **name, gpf_diag *why)
+/* Row i of the optimisers with the minimisers behind them, or of the schedules. */
+static const char *name_at(gpf_setting_type type, size_t i)
 {
-    const gpf_optimizer_kind *o = gpf_optimizer_find(given);
-    const gpf_minimizer_kind *m = gpf_minimizer_find(given);
-    names n = { .nearest = NULL };
-    if (o || m) {
-        *name = o ? o->name : m->name;
-        return GSL_SUCCESS;
-    }
-    for (size_t i = 0; (o = gpf_optimizer_at(i)); i++)
-        add_name(&n, o->name, given);
-    for (size_t i = 0; (m = gpf_minimizer_at(i)); i++)
-        add_name(&n, m->name, given);
-    return unknown_name(&n, "optimizer", given, why);
+    const gpf_schedule *schedule = gpf_schedule_at(i);
+    if (type == GPF_SETTING_SCHEDULE)
+        return schedule ? schedule->name : NULL;
+    size_t n = 0;
+    for (const gpf_optimizer_kind *o; (o = gpf_optimizer_at(n)); n++)
+        if (n == i)
+            return o->name;
+    const gpf_minimizer_kind *m = gpf_minimizer_at(i - n);
+    return m ? m->name : NULL;
 }
 
-static int find_schedule(const char *given, const char **name, gpf_diag *why)
+/* The static name of a row. */
+static int find_name(const gpf_setting *s, const char *given, const char **name, gpf_diag *why)
 {
-    const gpf_schedule *s = gpf_schedule_find(given);
-    names n = { .nearest = NULL };
-    if (s) {
-        *name = s->name;
-        return GSL_SUCCESS;
+    gpf__suggestion near = { .wanted = given };
+    char all[200] = "", hint[100];
+    const char *row;
+    for (size_t i = 0; (row = name_at(s->type, i)); i++) {
+        if (!strcmp(row, given)) {
+            *name = row;
+            return GSL_SUCCESS;
+        }
+        gpf__append(all, sizeof all, "%s%s", i ? ", " : "", row);
+        gpf__suggest(&near, row);
     }
-    for (size_t i = 0; (s = gpf_schedule_at(i)); i++)
-        add_name(&n, s->name, given);
-    return unknown_name(&n, "schedule", given, why);
+    return gpf__diag(why, GPF_ENAME, "there is no %s '%.40s'%s; there are %s", s->name, given,
+                     gpf__suggestion_text(&near, hint, sizeof hint), all);
 }
 
 /* What a number of the row has to be. */
@@ -244,9 +221,8 @@ static int set(gpf_train_options *o, const gpf_setting *s, const char *value, gp
     size_t n;
     switch (s->type) {
     case GPF_SETTING_OPTIMIZER:
-        return find_optimizer(value, name_of(o, s), why);
     case GPF_SETTING_SCHEDULE:
-        return find_schedule(value, name_of(o, s), why);
+        return find_name(s, value, name_of(o, s), why);
     case GPF_SETTING_REAL:
         x = gpf__strtod(value, &end);
         if (!*value && may_lack(s))
@@ -303,10 +279,6 @@ char *gpf_setting_text(const gpf_train_options *o, const gpf_setting *s, char *b
     return buf;
 }
 
-/* The settings that belong to the row of an optimiser. */
-static const char *const of_rows[] = { "weight_decay", "momentum", "decay",
-                                       "beta1",        "beta2",    "epsilon" };
-
 static bool has_setting(const gpf_optimizer_kind *o, const char *name)
 {
     for (int i = 0; o && i < GPF_MAX_SETTINGS && o->setting[i].name; i++)
@@ -315,29 +287,34 @@ static bool has_setting(const gpf_optimizer_kind *o, const char *name)
     return false;
 }
 
-static int foreign_setting(const gpf_train_options *how, const gpf_optimizer_kind *o,
-                           const char *name, bool updates, gpf_diag *why)
+/* Does the setting belong to the rows of some optimisers? */
+static bool of_rows(const gpf_setting *s)
 {
-    char has[128] = "";
-    for (int i = 0; o && i < GPF_MAX_SETTINGS && o->setting[i].name; i++)
-        gpf__append(has, sizeof has, "%s%s", i ? ", " : "", o->setting[i].name);
-    if (updates)
-        return gpf__diag(why, GPF_ENAME, "%s: the update formulas of the model take its place",
-                         name);
-    return gpf__diag(why, GPF_ENAME, "%s has no setting %s%s%s", how->optimizer, name,
-                     *has ? ", only " : "", has);
+    const gpf_optimizer_kind *o;
+    for (size_t i = 0; (o = gpf_optimizer_at(i)); i++)
+        if (has_setting(o, s->name))
+            return true;
+    return false;
 }
 
+/* A setting of the rows of other optimisers than the one chosen. */
 static int check_row_settings(const gpf_train_options *how, bool updates, gpf_diag *why)
 {
     const gpf_optimizer_kind *o = updates ? NULL : gpf_optimizer_find(how->optimizer);
     gpf_train_options copy = *how;
-    for (size_t i = 0; i < sizeof of_rows / sizeof *of_rows; i++) {
-        const double v = *real_of(&copy, gpf_setting_find(of_rows[i]));
-        if (!isnan(v) && !has_setting(o, of_rows[i]))
-            return foreign_setting(how, o, of_rows[i], updates, why);
-    }
-    return GSL_SUCCESS;
+    const gpf_setting *s = NULL;
+    for (size_t i = 0; (s = gpf_setting_at(i)); i++)
+        if (of_rows(s) && !has_setting(o, s->name) && !isnan(*real_of(&copy, s)))
+            break;
+    if (!s)
+        return GSL_SUCCESS;
+    if (updates)
+        return gpf__diag(why, GPF_ENAME, "%s: the update formulas of the model take its place",
+                         s->name);
+    char has[128] = "";
+    for (int i = 0; o && i < GPF_MAX_SETTINGS && o->setting[i].name; i++)
+        gpf__append(has, sizeof has, "%s%s", i ? ", " : ", only ", o->setting[i].name);
+    return gpf__diag(why, GPF_ENAME, "%s has no setting %s%s", how->optimizer, s->name, has);
 }
 
 /* What a minimiser of GSL, or an update written as a formula, has no use for. */
@@ -361,8 +338,9 @@ static int check_fitting(const gpf_train_options *how, bool updates, gpf_diag *w
     };
     for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
         if (cases[i].given && cases[i].wrong)
-            return gpf__diag(why, GPF_ENAME, "%s does not go with %s",
-                             updates ? "updates given as formulas" : how->optimizer, cases[i].text);
+            return gpf__diag(why, GPF_ENAME, "%s%s not go with %s",
+                             updates ? "update formulas do" : how->optimizer,
+                             updates ? "" : " does", cases[i].text);
     return GSL_SUCCESS;
 }
 

@@ -143,13 +143,12 @@ static void test_values(void **state)
 static void test_refusals(void **state)
 {
     (void)state;
-    refuse("raet", "1", GPF_ENAME, "no setting is called 'raet'; do you mean rate?");
-    refuse("xyzzyplugh", "1", GPF_ENAME, "no setting is called 'xyzzyplugh'");
+    refuse("raet", "1", GPF_ENAME, "there is no setting 'raet' (did you mean 'rate'?)");
+    refuse("xyzzyplugh", "1", GPF_ENAME, "there is no setting 'xyzzyplugh'");
     refuse("optimizer", "adm", GPF_ENAME,
-           "no optimizer is called 'adm'; do you mean adam? (there are sgd, momentum, nesterov, "
-           "adagrad, rmsprop, adam, adamw, bfgs, cg-fr, cg-pr, steepest, lm)");
-    refuse("schedule", "", GPF_ENAME,
-           "no schedule is called '' (there are constant, step, cosine)");
+           "there is no optimizer 'adm' (did you mean 'adam'?); there are sgd, momentum, nesterov, "
+           "adagrad, rmsprop, adam, adamw, bfgs, cg-fr, cg-pr, steepest, lm");
+    refuse("schedule", "", GPF_ENAME, "there is no schedule ''; there are constant, step, cosine");
     refuse("rate", "fast", GSL_EDOM, "rate must be a number from 0 on, not 'fast'");
     refuse("rate", "", GSL_EDOM, "rate must be a number from 0 on, not ''");
     refuse("rate", "0.1x", GSL_EDOM, "rate must be a number from 0 on, not '0.1x'");
@@ -199,12 +198,12 @@ static void test_check(void **state)
         { "bfgs", false, "clip", "1", GPF_ENAME,
           "bfgs does not go with clip: there is no gradient step to clip" },
         { "sgd", true, "clip", "1", GPF_ENAME,
-          "updates given as formulas does not go with clip: there is no gradient step to clip" },
+          "update formulas do not go with clip: there is no gradient step to clip" },
         { "sgd", true, "l2", "1", GPF_ENAME,
-          "updates given as formulas does not go with l2: write the penalty into loss and "
+          "update formulas do not go with l2: write the penalty into loss and "
           "updates" },
         { "sgd", true, "until_gradient", "1", GPF_ENAME,
-          "updates given as formulas does not go with until_gradient: no gradient is computed" },
+          "update formulas do not go with until_gradient: no gradient is computed" },
         { "adam", false, "check_step", "1", GPF_ENAME,
           "adam does not go with check_step: its step is not the rate times the gradient, as that "
           "of sgd is" },
