@@ -55,10 +55,7 @@ static json_t *diag_json(const gpf_diag *d)
     bad |= json_object_set_new(e, "width", json_integer(d->width));
     bad |= json_object_set_new(e, "caret", json_integer(d->caret));
     bad |= json_object_set_new(e, "source", cmd_json_text(d->source));
-    if (!bad)
-        return e;
-    json_decref(e);
-    return NULL;
+    return cmd_json_built(e, bad);
 }
 
 int cmd_fail(const cmd *o, const gpf_diag *why, size_t shown, size_t total)
@@ -83,11 +80,7 @@ int cmd_fail(const cmd *o, const gpf_diag *why, size_t shown, size_t total)
             bad |= json_array_append_new(errors, diag_json(&why[i]));
         bad |= json_object_set_new(members, "errors", errors);
         bad |= json_object_set_new(members, "errors_total", json_integer((json_int_t)total));
-        if (bad) {
-            json_decref(members);
-            members = NULL;
-        }
-        cmd_put_json(o, members);
+        cmd_put_json(o, cmd_json_built(members, bad));
     }
     return GPF_OUTCOME_TROUBLE;
 }
@@ -109,6 +102,14 @@ int cmd_fail_status(const cmd *o, int status, const gpf_diag *why)
     if (gsl_reason[0])
         return cmd_failf(o, status, "%s", gsl_reason);
     return cmd_failf(o, status, "%s", gpf_strerror(status));
+}
+
+json_t *cmd_json_built(json_t *v, int bad)
+{
+    if (!bad)
+        return v;
+    json_decref(v);
+    return NULL;
 }
 
 json_t *cmd_json_text(const char *s)

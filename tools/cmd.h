@@ -140,6 +140,8 @@ void cmd_put_values(const char *name, gpf_shape shape, const double *x, size_t n
  * Returns the number of failures. */
 int cmd_json_values(json_t *o, gpf_shape shape, const double *x, size_t n);
 json_t *cmd_json_text(const char *s); /* any bytes */
+/* Its argument; NULL, and that freed, where building it failed. */
+json_t *cmd_json_built(json_t *v, int bad);
 /* Prints {"schema": "gradproof-<verb>/1", .. the members of o}, takes over o (NULL: no memory). */
 int cmd_put_json(const cmd *o, json_t *members);
 

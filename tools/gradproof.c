@@ -8,6 +8,7 @@
 #include <getopt.h>
 #include <gsl/gsl_version.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef _OPENMP
@@ -15,7 +16,17 @@
 #endif
 
 /* Which verbs take an option. */
-enum { CHECK = 1, TRAIN = 2, EVAL = 4, GRAD = 8, GRAPH = 16, OPS = 32, PREDICT = 64, HEALTH = 128, DEMO = 256 };
+enum {
+    CHECK = 1,
+    TRAIN = 2,
+    EVAL = 4,
+    GRAD = 8,
+    GRAPH = 16,
+    OPS = 32,
+    PREDICT = 64,
+    HEALTH = 128,
+    DEMO = 256
+};
 
 static const char check_exits[] =
     "Exit status:\n"
@@ -34,8 +45,7 @@ static const char train_exits[] =
     "  2  trouble: usage, input, memory, output that cannot be written\n"
     "  3  it ended early: a loss or param that is not finite, or ^C\n";
 
-static const char demo_exits[] =
-    "Exit status: that of the script, 2 if there is none.\n";
+static const char demo_exits[] = "Exit status: that of the script, 2 if there is none.\n";
 
 static const cmd_verb verbs[] = {
     { "check", "MODEL", "is the gradient right, element by element?",
@@ -125,11 +135,18 @@ static const char *set_seed(void *field, const char *arg)
     return set_whole(field, arg, "4294967295") ? WHOLE "4294967295" : NULL;
 }
 
-static const char *set_part(void *field, const char *arg)
+/* NaN for what is no decimal number. */
+static double number(const char *arg)
 {
     char *end;
     const double x = strtod(arg, &end);
-    if (!*arg || *end || strpbrk(arg, "xX \t\n\v\f\r") || !(x > 0 && x < 1))
+    return !*arg || *end || strpbrk(arg, "xX \t\n\v\f\r") ? NAN : x;
+}
+
+static const char *set_part(void *field, const char *arg)
+{
+    const double x = number(arg);
+    if (!(x > 0 && x < 1))
         return "a number between 0 and 1";
     *(double *)field = x;
     return NULL;
@@ -158,10 +175,9 @@ static const char *set_seeds(void *field, const char *arg)
 static const char *set_rate(void *field, const char *arg)
 {
     cmd *o = field;
-    char *end;
-    o->rate = strtod(arg, &end);
+    o->rate = number(arg);
     o->rate_given = 1;
-    if (!*arg || *end || strpbrk(arg, "xX \t\n\v\f\r") || !(o->rate > 0 && o->rate <= DBL_MAX))
+    if (!(o->rate > 0 && o->rate <= DBL_MAX))
         return "a number above 0";
     return NULL;
 }

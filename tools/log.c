@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The log of a training run. A run that is resumed goes on with it as if it had never ended. */
-#define _POSIX_C_SOURCE 200809L /* getline, fsync */
+#define _POSIX_C_SOURCE 200809L /* getline */
 #include "cmd.h"
 #include "base/json.h"
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static const struct field {
     const char *name;
@@ -180,48 +179,37 @@ static int split_row(cmd_log *l, const char *line)
     return status;
 }
 
+typedef struct copying {
+    cmd_log *l;
+    FILE *from;
+    size_t keep;
+} copying;
+
 /* Copies what stays of a log. A last line without its end was never written to the end. */
-static int copy_rows(cmd_log *l, FILE *from, FILE *to, size_t keep)
+static int copy_rows(void *arg, FILE *to)
 {
+    const copying *c = arg;
     char *line = NULL;
     size_t size = 0;
     ssize_t n;
     int status = 0;
-    for (size_t i = 0; !status && (n = getline(&line, &size, from)) > 0; i++) {
+    for (size_t i = 0; !status && (n = getline(&line, &size, c->from)) > 0; i++) {
         unsigned long epoch = 0;
         if (line[n - 1] != '\n')
             break;
-        const int header = i == 0 && !l->json;
-        if (!header && (!epoch_of(l, line, &epoch) || epoch > keep))
+        const int header = i == 0 && !c->l->json;
+        if (!header && (!epoch_of(c->l, line, &epoch) || epoch > c->keep))
             continue;
         fputs(line, to);
         line[n - 1] = '\0';
         if (header)
-            status = split_header(l, line);
-        else if (l->n_columns == 0)
-            status = split_row(l, line);
+            status = split_header(c->l, line);
+        else if (c->l->n_columns == 0)
+            status = split_row(c->l, line);
     }
     free(line);
-    return status;
-}
-
-/* Drops the rows behind an epoch. At any moment there is the old log or the new one. */
-static int cut(const cmd *o, cmd_log *l, FILE *from, size_t keep)
-{
-    char name[4096];
-    if ((size_t)snprintf(name, sizeof name, "%s.tmp", l->path) >= sizeof name)
-        return cmd_failf(o, GPF_EFILE, "%.200s..: name too long", l->path);
-    FILE *to = fopen(name, "w");
-    if (!to)
-        return cmd_failf(o, GPF_EFILE, "%s: %s", name, strerror(errno));
-    int status = copy_rows(l, from, to, keep);
-    int bad = fflush(to) || ferror(to) || fsync(fileno(to));
-    bad |= fclose(to) || (!bad && !status && rename(name, l->path));
-    if (!bad && !status)
-        return 0;
-    status = status ? cmd_fail_status(o, status, NULL)
-                    : cmd_failf(o, GPF_EFILE, "%s: %s", name, strerror(errno));
-    remove(name);
+    if (status)
+        errno = ENOMEM;
     return status;
 }
 
@@ -234,11 +222,13 @@ int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l)
     FILE *from = keep ? fopen(path, "r") : NULL;
     if (keep && !from && errno != ENOENT)
         return cmd_failf(o, GPF_EFILE, "%s: %s", path, strerror(errno));
-    const int status = from ? cut(o, l, from, *keep) : 0;
+    gpf_diag why = { 0 };
+    const int status =
+        from ? gpf_file_replace(path, copy_rows, &(copying){ l, from, *keep }, &why) : 0;
     if (from)
         fclose(from);
     if (status)
-        return status;
+        return cmd_fail_status(o, status, &why);
     l->file = fopen(path, from ? "a" : "w");
     return l->file ? 0 : cmd_failf(o, GPF_EFILE, "%s: %s", path, strerror(errno));
 }

@@ -7,71 +7,76 @@
 #include <string.h>
 
 typedef struct seeds {
-    FILE *log;
-    int json_log;
+    cmd_log log;
     json_t *rows; /* for --json */
     size_t n;
     double *loss, *accuracy; /* n of them */
 } seeds;
 
-static int seed_row(seeds *s, const run *r, size_t seed)
+/* What is told of a run, behind its seed and epochs. */
+static const struct field {
+    const char *name;
+    size_t offset; /* into gpf_progress */
+} fields[] = {
+    { "loss", offsetof(gpf_progress, loss) },
+    { "held_out", offsetof(gpf_progress, held_out) },
+    { "accuracy", offsetof(gpf_progress, accuracy) },
+    { "held_out_accuracy", offsetof(gpf_progress, held_out_accuracy) },
+    { "dead", offsetof(gpf_progress, dead) },
+};
+enum { N_FIELDS = sizeof fields / sizeof *fields };
+
+static double value_of(const gpf_progress *p, const struct field *f)
 {
-    const gpf_progress *p = gpf_train_progress(r->train);
+    return *(const double *)(const void *)((const char *)p + f->offset);
+}
+
+static json_t *seed_json(const gpf_progress *p, size_t seed)
+{
     json_t *row = json_object();
     int bad = json_object_set_new(row, "seed", json_integer((json_int_t)seed));
     bad |= json_object_set_new(row, "epochs", json_integer((json_int_t)p->evaluated));
-    bad |= json_object_set_new(row, "loss", train_json(p->loss));
-    bad |= json_object_set_new(row, "held_out", train_json(p->held_out));
-    bad |= json_object_set_new(row, "accuracy", train_json(p->accuracy));
-    bad |= json_object_set_new(row, "held_out_accuracy", train_json(p->held_out_accuracy));
-    bad |= json_object_set_new(row, "dead", train_json(p->dead));
+    for (size_t i = 0; i < N_FIELDS; i++)
+        bad |= json_object_set_new(row, fields[i].name, train_json(value_of(p, &fields[i])));
     bad |= json_object_set_new(row, "end", json_string(train_ends[p->end].name));
-    if (s->log && s->json_log && !bad) {
-        bad |= json_dumpf(row, s->log, 0);
-        putc('\n', s->log);
-    } else if (s->log) {
-        const double x[] = { p->loss, p->held_out, p->accuracy, p->held_out_accuracy, p->dead };
-        fprintf(s->log, "%zu\t%zu", seed, p->evaluated);
-        for (size_t i = 0; i < sizeof x / sizeof *x; i++) {
-            putc('\t', s->log);
-            cmd_log_number(s->log, x[i]);
+    return cmd_json_built(row, bad);
+}
+
+static int seed_row(seeds *s, const run *r, size_t seed)
+{
+    const gpf_progress *p = gpf_train_progress(r->train);
+    FILE *const log = s->log.file;
+    json_t *row = seed_json(p, seed);
+    if (log && s->log.json) {
+        if (row)
+            json_dumpf(row, log, 0);
+        putc('\n', log);
+    } else if (log) {
+        fprintf(log, "%zu\t%zu", seed, p->evaluated);
+        for (size_t i = 0; i < N_FIELDS; i++) {
+            putc('\t', log);
+            cmd_log_number(log, value_of(p, &fields[i]));
         }
-        fprintf(s->log, "\t%s\n", train_ends[p->end].name);
+        fprintf(log, "\t%s\n", train_ends[p->end].name);
     }
-    bad |= json_array_append_new(s->rows, row);
     s->loss[s->n] = p->loss;
     s->accuracy[s->n++] = p->accuracy;
-    return bad;
+    return json_array_append_new(s->rows, row);
 }
 
 static int seed_line(const run *r, size_t seed, int first)
 {
+    const unsigned without = PENALTY | GRADIENT | RATE;
     const gpf_progress *p = gpf_train_progress(r->train);
-    const int columns = train_columns(r);
-    char text[40];
     if (first) {
         printf("%s: training %s from every seed\n", r->o->args[0], r->loss);
         train_settings(r);
-        printf("\n  %7s  %7s  %11s", "seed", "epochs", "loss");
-        if (columns & HELD_OUT)
-            printf("  %11s", "held out");
-        if (columns & ACCURACY)
-            printf("  %11s", "accuracy");
-        if (columns & ACCURACY && columns & HELD_OUT)
-            printf("  %11s", "held out");
-        if (columns & DEAD)
-            printf("  %11s", "dead");
+        printf("\n  %7s  %7s", "seed", "epochs");
+        train_columns(r, NULL, without);
         puts("  end");
     }
-    printf("  %7zu  %7zu  %11s", seed, p->evaluated, train_number(p->loss, "%.6g", text));
-    if (columns & HELD_OUT)
-        train_cell("%.6g", p->held_out);
-    if (columns & ACCURACY)
-        train_cell("%.4f", p->accuracy);
-    if (columns & ACCURACY && columns & HELD_OUT)
-        train_cell("%.4f", p->held_out_accuracy);
-    if (columns & DEAD)
-        train_cell("%.4f", p->dead);
+    printf("  %7zu  %7zu", seed, p->evaluated);
+    train_columns(r, p, without);
     printf("  %s\n", train_ends[p->end].name);
     return fflush(stdout);
 }
@@ -122,7 +127,7 @@ static int all_seeds(const cmd *o, seeds *s)
                 worst = GPF_OUTCOME_WRONG;
         }
         train_free(&r);
-        if (!status && s->log && (fflush(s->log) || ferror(s->log)))
+        if (!status && s->log.file && (fflush(s->log.file) || ferror(s->log.file)))
             status = cmd_failf(o, GPF_EFILE, "%s: %s", o->log, strerror(errno));
         if (status)
             return status;
@@ -131,11 +136,7 @@ static int all_seeds(const cmd *o, seeds *s)
         json_t *all = json_object();
         int bad = json_object_set_new(all, "model", cmd_json_text(o->args[0]));
         bad |= json_object_set(all, "seeds", s->rows);
-        if (bad) {
-            json_decref(all);
-            all = NULL;
-        }
-        status = cmd_put_json(o, all);
+        status = cmd_put_json(o, cmd_json_built(all, bad));
     } else if (s->n) {
         put_summary(s, loss);
     }
@@ -149,20 +150,19 @@ int train_seeds(const cmd *o)
                 .loss = calloc(n, sizeof *s.loss),
                 .accuracy = calloc(n, sizeof *s.accuracy) };
     int status = 0;
-    const char *ending = o->log ? strrchr(o->log, '.') : NULL;
     if (!s.rows || !s.loss || !s.accuracy)
         status = cmd_fail_status(o, GSL_ENOMEM, NULL);
-    s.json_log = ending && !strcmp(ending, ".jsonl");
-    if (!status && o->log && !s.json_log && (!ending || strcmp(ending, ".tsv")))
-        status = cmd_usage(o, "--log takes a FILE.tsv or FILE.jsonl, not ", o->log);
-    if (!status && o->log && !(s.log = fopen(o->log, "w")))
-        status = cmd_failf(o, GPF_EFILE, "%s: %s", o->log, strerror(errno));
-    if (s.log && !s.json_log)
-        fputs("seed\tepochs\tloss\theld_out\taccuracy\theld_out_accuracy\tdead\tend\n", s.log);
+    if (!status && o->log)
+        status = cmd_log_open(o, o->log, NULL, &s.log);
+    if (s.log.file && !s.log.json) {
+        fputs("seed\tepochs", s.log.file);
+        for (size_t i = 0; i < N_FIELDS; i++)
+            fprintf(s.log.file, "\t%s", fields[i].name);
+        fputs("\tend\n", s.log.file);
+    }
     if (!status)
         status = all_seeds(o, &s);
-    if (s.log && fclose(s.log) && status != GPF_OUTCOME_TROUBLE)
-        status = cmd_failf(o, GPF_EFILE, "%s: %s", o->log, strerror(errno));
+    cmd_log_close(&s.log); /* every row was flushed */
     json_decref(s.rows);
     free(s.loss);
     free(s.accuracy);

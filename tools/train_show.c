@@ -20,7 +20,23 @@ const train_ending train_ends[] = {
     [GPF_TRAIN_STOPPED] = { "stopped", "interrupted", 3 },
 };
 
-int train_columns(const run *r)
+/* The columns of a table of progress, and what there must be to say in them. */
+static const struct column {
+    const char *title, *format;
+    size_t offset; /* into gpf_progress */
+    unsigned needs;
+} columns[] = {
+    { "loss", "%.6g", offsetof(gpf_progress, loss), 0 },
+    { "penalty", "%.4g", offsetof(gpf_progress, penalty), PENALTY },
+    { "held out", "%.6g", offsetof(gpf_progress, held_out), HELD_OUT },
+    { "accuracy", "%.4f", offsetof(gpf_progress, accuracy), ACCURACY },
+    { "held out", "%.4f", offsetof(gpf_progress, held_out_accuracy), ACCURACY | HELD_OUT },
+    { "gradient", "%.3g", offsetof(gpf_progress, gradient), GRADIENT },
+    { "rate", "%.3g", offsetof(gpf_progress, rate), RATE },
+    { "dead", "%.4f", offsetof(gpf_progress, dead), DEAD },
+};
+
+static unsigned there(const run *r)
 {
     const gpf_train_options *how = gpf_train_how(r->train);
     return (how->l2 > 0 ? PENALTY : 0) | (r->held_out ? HELD_OUT : 0) |
@@ -37,54 +53,28 @@ const char *train_number(double x, const char *format, char buf[40])
     return buf;
 }
 
-void train_cell(const char *format, double x)
+void train_columns(const run *r, const gpf_progress *p, unsigned without)
 {
-    char text[40];
-    printf("  %11s", isnan(x) ? "-" : train_number(x, format, text));
+    for (size_t i = 0; i < sizeof columns / sizeof *columns; i++) {
+        const struct column *c = &columns[i];
+        char text[40];
+        double x = 0;
+        if (c->needs & ~(there(r) & ~without))
+            continue;
+        if (p)
+            memcpy(&x, (const char *)p + c->offset, sizeof x);
+        printf("  %11s", !p                     ? c->title
+                         : c->needs && isnan(x) ? "-"
+                                                : train_number(x, c->format, text));
+    }
 }
 
 void train_line(const run *r, const gpf_progress *p)
 {
-    const int columns = train_columns(r);
-    char text[40];
-    printf("  %7zu  %11s", p->evaluated, train_number(p->loss, "%.6g", text));
-    if (columns & PENALTY)
-        train_cell("%.4g", p->penalty);
-    if (columns & HELD_OUT)
-        train_cell("%.6g", p->held_out);
-    if (columns & ACCURACY)
-        train_cell("%.4f", p->accuracy);
-    if (columns & ACCURACY && columns & HELD_OUT)
-        train_cell("%.4f", p->held_out_accuracy);
-    if (columns & GRADIENT)
-        train_cell("%.3g", p->gradient);
-    if (columns & RATE)
-        train_cell("%.3g", p->rate);
-    if (columns & DEAD)
-        train_cell("%.4f", p->dead);
+    printf("  %7zu", p->evaluated);
+    train_columns(r, p, 0);
     putchar('\n');
     fflush(stdout);
-}
-
-static void put_columns(const run *r)
-{
-    const int columns = train_columns(r);
-    printf("\n  %7s  %11s", "epoch", "loss");
-    if (columns & PENALTY)
-        printf("  %11s", "penalty");
-    if (columns & HELD_OUT)
-        printf("  %11s", "held out");
-    if (columns & ACCURACY)
-        printf("  %11s", "accuracy");
-    if (columns & ACCURACY && columns & HELD_OUT)
-        printf("  %11s", "held out");
-    if (columns & GRADIENT)
-        printf("  %11s", "gradient");
-    if (columns & RATE)
-        printf("  %11s", "rate");
-    if (columns & DEAD)
-        printf("  %11s", "dead");
-    putchar('\n');
 }
 
 /* Settings unlike the defaults, and those everybody asks for; as the statement they could be. */
@@ -136,7 +126,9 @@ void train_heading(const run *r)
         printf("  %s\n", note);
     if (r->resumed)
         printf("  resumed at epoch %zu, step %zu\n", p->epoch, p->step);
-    put_columns(r);
+    printf("\n  %7s", "epoch");
+    train_columns(r, NULL, 0);
+    putchar('\n');
 }
 
 /* 1, 2, 5, 10, 20, 50, .. */
@@ -302,10 +294,7 @@ static json_t *settings_json(const run *r)
                         : json_real(strtod(text, NULL));
         bad |= json_object_set_new(all, s->name, v);
     }
-    if (!bad)
-        return all;
-    json_decref(all);
-    return NULL;
+    return cmd_json_built(all, bad);
 }
 
 static json_t *progress_json(const gpf_progress *p)
@@ -346,10 +335,7 @@ static json_t *progress_json(const gpf_progress *p)
             bad |= json_object_set_new(all, text, json_string(gpf__json_nonfinite(real[i].value)));
         }
     }
-    if (!bad)
-        return all;
-    json_decref(all);
-    return NULL;
+    return cmd_json_built(all, bad);
 }
 
 /* The report as one member; NULL without memory. */
@@ -387,11 +373,7 @@ static int put_json(const run *r, double seconds)
     bad |= json_object_set_new(all, "saved", r->o->save ? cmd_json_text(r->o->save) : json_null());
     bad |= json_object_set_new(all, "seconds", json_real(seconds));
     bad |= json_object_set_new(all, "exit_status", json_integer(exit_status(r)));
-    if (bad) {
-        json_decref(all);
-        all = NULL;
-    }
-    return cmd_put_json(r->o, all);
+    return cmd_put_json(r->o, cmd_json_built(all, bad));
 }
 
 int train_report(run *r)

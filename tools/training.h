@@ -42,11 +42,11 @@ int train_drive(run *r);
 void train_free(run *r);
 
 /* train_show.c */
-/* The columns there is something to say in. */
+/* Columns that are left out where there is nothing to say in them. */
 enum { PENALTY = 1, HELD_OUT = 2, ACCURACY = 4, DEAD = 8, RATE = 16, GRADIENT = 32 };
-int train_columns(const run *r);
+/* All but those of `without`: titles if p is NULL, else what it says. */
+void train_columns(const run *r, const gpf_progress *p, unsigned without);
 const char *train_number(double x, const char *format, char buf[40]); /* or "nan", "inf" */
-void train_cell(const char *format, double x);                        /* "-" for NaN */
 json_t *train_json(double x);                                         /* null for them */
 void train_settings(const run *r);
 void train_heading(const run *r);

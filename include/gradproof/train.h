@@ -4,6 +4,8 @@
  *
  *   optimisers     one update of the params from a gradient
  *   initialisers   the params to begin with
+ *   minimisers     GSL's, which choose their steps themselves
+ *   schedules      of the learning rate
  *   settings       every knob of a training run: one table for C, .gpf text, the command, checkpoints
  *   the loop       an object that is stepped; it trains the point it was given
  *   archives       named tensors in files that NumPy and safetensors read, written atomically
@@ -148,11 +150,11 @@ enum { GPF_MAX_INIT_ARGS = 2 };
 typedef struct gpf_initializer {
     const char *name;
     const char *formula; /* one line, with its source */
-    int min_args, max_args;
-    double arg[GPF_MAX_INIT_ARGS]; /* those that are not given */
     double (*draw)(gsl_rng *rng, double in, double out, const double *arg);
-    const char *suits;                       /* activations it is the default for, " a b " */
+    int min_args, max_args;
+    double arg[GPF_MAX_INIT_ARGS];           /* those that are not given */
     const char *(*wrong)(const double *arg); /* what is wrong with them, or NULL; NULL: nothing */
+    const char *suits; /* activations it is the default for, " a b ", or NULL */
 } gpf_initializer;
 
 /* The rows by index and by name; NULL past the end or for no such name. Static storage. */
@@ -344,10 +346,11 @@ GPF_API gpf_train_with gpf_train_plain(void);
  * it, must live as long as the loop; batches are copied out of them. with: NULL, or borrowed while
  * this call lasts, but held_out and progress_arg as long as the loop. NULL on failure with the reason
  * in *why (may be NULL): GPF_ENOTHING (no params), GPF_ENAME (settings the optimiser does not have,
- * unknown names), GSL_EDOM, GPF_EDATA, GPF_ELIMIT, GSL_ENOMEM, the graph's error. One thread at a
- * time. The same seed gives the same bits on one machine, as long as its CBLAS does: OpenBLAS adds up
- * large products (above 128^3, no side below 33) in another order with another number of threads, so
- * give it one (openblas_set_num_threads(1), as the command does) or always as many. */
+ * unknown names), GSL_EDOM, GPF_ESHAPE, GPF_EDATA, GPF_EUNBOUND (data without values), GPF_ELIMIT,
+ * GSL_ENOMEM, the graph's error. One thread at a time. The same seed gives the same bits on one
+ * machine, as long as its CBLAS does: OpenBLAS adds up large products (above 128^3, no side below 33)
+ * in another order with another number of threads, so give it one (openblas_set_num_threads(1), as
+ * the command does) or always as many. */
 typedef struct gpf_train gpf_train;
 GPF_API gpf_train *gpf_train_alloc(gpf_graph *g, gpf_node loss, gpf_point *at,
                                    const gpf_train_options *how, const gpf_train_with *with,
@@ -471,8 +474,10 @@ GPF_API int gpf_archive_is(const char *path);
 GPF_API int gpf_file_replace(const char *path, int (*write)(void *arg, FILE *to), void *arg,
                              gpf_diag *why);
 
-/* The params of a graph to and from a file. Reading wants every param of the graph with its shape;
- * more is ignored (optimiser state in a checkpoint). */
+/* The params of a graph (theta: all of them, of stride 1, else GSL_EBADLEN through GSL_ERROR) to and
+ * from a file, as the two above. Reading wants every param of the graph with its shape (GPF_ENAME,
+ * GPF_ESHAPE) and changes theta only where it finds them; more is ignored (optimiser state in a
+ * checkpoint). */
 GPF_API int gpf_params_write(const gpf_graph *g, const gsl_vector *theta, const char *path,
                              gpf_diag *why);
 GPF_API int gpf_params_read(const gpf_graph *g, gsl_vector *theta, const char *path, gpf_diag *why);
@@ -564,6 +569,7 @@ typedef struct gpf_health gpf_health;
 GPF_API gpf_health *gpf_health_alloc(gpf_graph *g, gpf_node loss, size_t N, const gpf_task *task,
                                      double rate, gpf_diag *why);
 GPF_API void gpf_health_free(gpf_health *h);
+/* At a point of batch size N. Codes as of gpf_plan_run; the point is not needed afterwards. */
 GPF_API int gpf_health_run(gpf_health *h, const gpf_point *at);
 GPF_API double gpf_health_loss(const gpf_health *h); /* its value; NaN before a run */
 GPF_API gpf_node gpf_health_output(const gpf_health *h);
