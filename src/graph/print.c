@@ -43,20 +43,12 @@ char *gpf_node_label(const gpf_graph *g, gpf_node n, char *buf, size_t size)
     return buf;
 }
 
-/* Marks what y needs; NULL without memory. */
+/* Marks what y needs, all nodes for GPF_NONE; NULL without memory. */
 static unsigned char *needed(const gpf_graph *g, gpf_node y)
 {
-    unsigned char *mark = calloc(g->n, 1);
-    if (!mark)
-        return NULL;
-    if (y == GPF_NONE)
-        memset(mark + 1, 1, g->n - 1);
-    else
-        mark[y] = 1;
-    for (size_t i = g->n; i-- > 1;)
-        if (mark[i])
-            for (int k = 0; k < g->node[i]->n_x; k++)
-                mark[g->node[i]->x[k]] = 1;
+    unsigned char *mark = gpf__needed(g, &y, 1);
+    if (mark && y == GPF_NONE)
+        memset(mark, 1, g->n);
     return mark;
 }
 

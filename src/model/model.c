@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "model/model.h"
+#include "train/archive.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -498,12 +499,7 @@ static void read_param(gpf_model *m, const gpf__statement *s)
 /* An archive, or what is called one: its reader then says what is wrong with it. */
 static bool is_archive(const char *path)
 {
-    static const char *const ending[] = { ".npz", ".safetensors" };
-    const size_t n = strlen(path);
-    for (size_t i = 0; i < sizeof ending / sizeof *ending; i++)
-        if (n > strlen(ending[i]) && !strcmp(path + n - strlen(ending[i]), ending[i]))
-            return true;
-    return strcmp(path, "-") && gpf_archive_is(path);
+    return gpf__archive_format_for(path) || (strcmp(path, "-") && gpf_archive_is(path));
 }
 
 static int read_lines(gpf_model *m, const char *path, gpf_diag *why)

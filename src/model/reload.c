@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Other samples in place of the model's own: its data statements, evaluated again over one file. */
 #include "model/model.h"
+#include "graph/graph.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -372,33 +373,17 @@ int gpf_model_read_data(gpf_model *m, const char *path, gpf_diag *why)
 
 int gpf_model_bound(const gpf_model *m, const gpf_node *nodes, size_t n, gpf_diag *why)
 {
-    gpf_diag none = { 0 };
-    const size_t size = gpf_graph_n_nodes(m->g);
-    unsigned char *needed = calloc(size, 1);
-    if (!needed)
-        return gpf__diag(why, GSL_ENOMEM, "out of memory");
-    for (size_t i = 0; i < n; i++)
-        if (nodes[i] > GPF_POISON)
-            needed[nodes[i]] = 1;
-    for (size_t i = size; i-- > 0;) { /* inputs are older than what is made of them */
-        int n_x = 0;
-        const gpf_node *x = needed[i] ? gpf_node_inputs(m->g, (gpf_node)i, &n_x) : NULL;
-        for (int k = 0; k < n_x; k++)
-            needed[x[k]] = 1;
-    }
-    int status = GSL_SUCCESS;
-    for (size_t i = 0; i < gpf_graph_n_data(m->g) && !status; i++) {
+    unsigned char *need = gpf__needed(m->g, nodes, n);
+    int status = gpf__diag(why, need ? GSL_SUCCESS : GSL_ENOMEM, need ? "" : "out of memory");
+    for (size_t i = 0; !status && i < gpf_graph_n_data(m->g); i++) {
         const gpf_node node = gpf_graph_data(m->g, i);
         const char *name = gpf_node_name(m->g, node);
         const gpf__symbol *s = gpf__symbol_find(m, name);
-        if (!needed[node] || gpf_point_values(m->point, node))
-            continue;
-        status = gpf__diag(why, GPF_EUNBOUND, "data %s has no values%s%s", name,
-                           s && s->missing ? ": " : "", s && s->missing ? s->missing : "");
+        if (need[node] && !gpf_point_values(m->point, node))
+            status = gpf__diag(why, GPF_EUNBOUND, "data %s has no values%s%s", name,
+                               s && s->missing ? ": " : "", s && s->missing ? s->missing : "");
     }
-    free(needed);
-    if (!status && why)
-        *why = none;
+    free(need);
     return status;
 }
 

@@ -448,15 +448,23 @@ static int write_job(void *arg, FILE *to)
     return j->format->write(j->a, to);
 }
 
-int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *why)
+const gpf__archive_format *gpf__archive_format_for(const char *path)
 {
     const size_t n = strlen(path);
     for (size_t i = 0; i < sizeof formats / sizeof *formats; i++) {
         const size_t end = strlen(formats[i]->ending);
         if (n > end && !strcmp(path + n - end, formats[i]->ending))
-            return gpf_file_replace(path, write_job, &(job){ formats[i], a }, why);
+            return formats[i];
     }
-    return gpf__diag_of(why, path, GPF_ENAME, "the name has to end in .npz or .safetensors");
+    return NULL;
+}
+
+int gpf_archive_write(const gpf_archive *a, const char *path, gpf_diag *why)
+{
+    const gpf__archive_format *format = gpf__archive_format_for(path);
+    return format
+               ? gpf_file_replace(path, write_job, &(job){ format, a }, why)
+               : gpf__diag_of(why, path, GPF_ENAME, "the name has to end in .npz or .safetensors");
 }
 
 /* Params. */

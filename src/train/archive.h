@@ -22,6 +22,9 @@ extern const gpf__archive_format gpf__npz, gpf__safetensors;
 enum { GPF__HEAD = 16 }; /* bytes that tell a format */
 #define GPF__METADATA "__metadata__"
 
+/* The format that writes a file of that name, by its ending; NULL: none. */
+const gpf__archive_format *gpf__archive_format_for(const char *path);
+
 /* The archive in n bytes of memory; file is for messages. */
 gpf_archive *gpf__archive_parse(const unsigned char *bytes, size_t n, const char *file,
                                 gpf_diag *why);

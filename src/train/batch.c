@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-static bool has_samples(const gpf_graph *g, gpf_node leaf)
+bool gpf__has_samples(const gpf_graph *g, gpf_node leaf)
 {
     const gpf_shape s = gpf_node_shape(g, leaf);
     for (int a = 0; a < s.rank; a++)
@@ -38,7 +38,7 @@ int gpf__batch_make(gpf__batch *b, const gpf_graph *g, const gpf_point *like, gs
     if (!b->rows)
         return GSL_ENOMEM;
     for (size_t i = 0; gather && i < like->n_data; i++) {
-        if (!like->data[i] || !has_samples(g, like->data_node[i]))
+        if (!like->data[i] || !gpf__has_samples(g, like->data_node[i]))
             continue;
         const size_t size = gpf_shape_size(gpf_node_shape(g, like->data_node[i]), N);
         if (size == 0)

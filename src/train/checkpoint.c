@@ -166,6 +166,15 @@ static int say(gpf_archive *a, const char *kind, const char *name, const char *t
     return gpf__archive_set(a, key, text) ? no_memory(why) : GSL_SUCCESS;
 }
 
+static char *joined(const char *kind, const char *name)
+{
+    const size_t size = strlen(kind) + strlen(name) + 2;
+    char *text = malloc(size);
+    if (text)
+        gpf__format(text, size, "%s/%s", kind, name);
+    return text;
+}
+
 /* A vector of the params trained, param by param. */
 static int add_vector(gpf_archive *a, const gpf_train *t, const char *kind, const double *values,
                       gpf_diag *why)
@@ -174,14 +183,13 @@ static int add_vector(gpf_archive *a, const gpf_train *t, const char *kind, cons
     for (size_t i = 0; !status && i < t->n_xs; i++) {
         const gpf_shape shape = gpf_node_shape(t->g, t->xs[i]);
         const char *param = gpf_node_name(t->g, t->xs[i]);
-        const size_t n = gpf_shape_size(shape, 1), size = strlen(kind) + strlen(param) + 2;
-        char *name = malloc(size);
+        char *name = joined(kind, param);
         double *room;
         if (!name)
             return no_memory(why);
-        gpf__format(name, size, "%s/%s", kind, param);
         status = gpf__archive_room(a, name, shape, &room, why);
         free(name);
+        const size_t n = gpf_shape_size(shape, 1);
         if (!status)
             memcpy(room, values, n * sizeof *room);
         values += n;
@@ -273,10 +281,7 @@ static int missing(gpf_diag *why, const char *kind, const char *name)
 
 static bool read_whole(const char *text, size_t *x)
 {
-    const char *s = text;
-    for (*x = 0; s && *s >= '0' && *s <= '9' && *x <= (SIZE_MAX - 9) / 10; s++)
-        *x = 10 * *x + (size_t)(*s - '0');
-    return s && s > text && !*s;
+    return text && gpf__read_digits(text, x);
 }
 
 static bool read_real(const char *text, double *x)
@@ -362,11 +367,10 @@ static int read_vector(const gpf_archive *a, const gpf_train *t, const char *kin
     for (size_t i = 0; i < t->n_xs; i++) {
         const gpf_shape shape = gpf_node_shape(t->g, t->xs[i]);
         const char *param = gpf_node_name(t->g, t->xs[i]);
-        const size_t n = gpf_shape_size(shape, 1), size = strlen(kind) + strlen(param) + 2;
-        char *name = malloc(size);
+        const size_t n = gpf_shape_size(shape, 1);
+        char *name = joined(kind, param);
         if (!name)
             return no_memory(why);
-        gpf__format(name, size, "%s/%s", kind, param);
         const gpf_array *x = gpf_archive_find(a, name);
         free(name);
         if (!x || !gpf_shape_equal(x->shape, shape))

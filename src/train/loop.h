@@ -32,6 +32,8 @@ typedef struct gpf__batch {
     int out[GPF__ROLES];         /* number of the output, -1: none */
 } gpf__batch;
 
+/* Has it a row for every sample? batch.c */
+bool gpf__has_samples(const gpf_graph *g, gpf_node leaf);
 /* Points and gathers for N samples of `like` without a plan. N: gpf_point_batch(like): nothing is
  * gathered. Status. batch.c */
 int gpf__batch_make(gpf__batch *b, const gpf_graph *g, const gpf_point *like, gsl_vector *theta,
@@ -55,6 +57,8 @@ int gpf__is_bias(const gpf_graph *g, gpf_node loss, gpf_node param, int *bias);
 /* The learning rate of step s (from 0), `steps` of them an epoch. schedule.c */
 double gpf__schedule_rate(const gpf_train_options *how, size_t steps, size_t s);
 
+/* A whole number of digits only, exactly; false for anything else. setting.c */
+bool gpf__read_digits(const char *text, size_t *x);
 /* Are all settings in their ranges, do they fit the optimiser? Names become those of the rows. NULL
  * for the optimizer where updates are formulas. setting.c */
 int gpf__settings_check(gpf_train_options *how, bool updates, gpf_diag *why);

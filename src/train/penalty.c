@@ -10,15 +10,13 @@
 
 int gpf__is_bias(const gpf_graph *g, gpf_node loss, gpf_node param, int *bias)
 {
-    const size_t n = (size_t)loss + 1;
-    bool *need = calloc(2 * n, sizeof *need),
-         *bare = need + n; /* the param itself, or a view of it */
-    if (!need)
+    unsigned char *need = gpf__needed(g, &loss, 1);
+    bool *bare = calloc(g->n, sizeof *bare); /* the param itself, or a view of it */
+    if (!need || !bare) {
+        free(need);
+        free(bare);
         return GSL_ENOMEM;
-    need[loss] = true;
-    for (gpf_node i = loss; i > param; i--)
-        for (int k = 0; need[i] && k < gpf__get(g, i)->n_x; k++)
-            need[gpf__get(g, i)->x[k]] = true;
+    }
     *bias = need[param];
     bare[param] = true;
     for (gpf_node i = param + 1; i <= loss && *bias; i++) {
@@ -32,6 +30,7 @@ int gpf__is_bias(const gpf_graph *g, gpf_node loss, gpf_node param, int *bias)
             *bias = 0;
     }
     free(need);
+    free(bare);
     return GSL_SUCCESS;
 }
 

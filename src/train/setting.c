@@ -192,21 +192,24 @@ static bool in_range(const gpf_setting *s, double v)
     return v >= s->lo && v <= s->hi;
 }
 
+bool gpf__read_digits(const char *text, size_t *x)
+{
+    const char *p = text;
+    for (*x = 0; *p >= '0' && *p <= '9'; p++) {
+        const size_t digit = (size_t)(*p - '0');
+        if (*x > (SIZE_MAX - digit) / 10)
+            return false;
+        *x = 10 * *x + digit;
+    }
+    return p > text && !*p;
+}
+
 /* Digits exactly, however many; else any way to write a whole number (1e4). */
 static bool read_whole(const char *text, size_t *v)
 {
-    const char *p = text;
-    size_t n = 0;
-    for (; *p >= '0' && *p <= '9'; p++) {
-        const size_t digit = (size_t)(*p - '0');
-        if (n > (SIZE_MAX - digit) / 10)
-            return false;
-        n = 10 * n + digit;
-    }
-    *v = n;
-    if (p > text && !*p)
-        return true;
     char *end;
+    if (gpf__read_digits(text, v))
+        return true;
     const double x = gpf__strtod(text, &end);
     if (end == text || *end || !(x >= 0 && x <= 0x1p53) || x != floor(x))
         return false;

@@ -52,24 +52,16 @@ static int check_loss(const gpf_train *t, gpf_diag *why)
 static int check_bound(const gpf_train *t, const gpf_point *at, const char *what,
                        const gpf_node *nodes, size_t n, gpf_diag *why)
 {
-    const gpf_graph *g = t->g;
-    bool *need = calloc(g->n + 1, sizeof *need);
-    if (!need)
-        return no_memory(why);
-    for (size_t i = 0; i < n; i++)
-        if (nodes[i] > GPF_POISON)
-            need[nodes[i]] = true;
-    gpf_node missing = GPF_NONE;
-    for (gpf_node i = (gpf_node)g->n - 1; i >= 1; i--) {
-        for (int k = 0; need[i] && k < gpf__get(g, i)->n_x; k++)
-            need[gpf__get(g, i)->x[k]] = true;
-        if (need[i] && gpf_node_is_data(g, i) && i != t->with.rate && !gpf_point_values(at, i))
-            missing = i;
+    unsigned char *need = gpf__needed(t->g, nodes, n);
+    int status = need ? GSL_SUCCESS : no_memory(why);
+    for (size_t i = 0; !status && i < gpf_graph_n_data(t->g); i++) {
+        const gpf_node leaf = gpf_graph_data(t->g, i);
+        if (need[leaf] && leaf != t->with.rate && !gpf_point_values(at, leaf))
+            status = gpf__diag(why, GPF_EUNBOUND, "data %s has no values%s",
+                               gpf_node_name(t->g, leaf), what);
     }
     free(need);
-    return missing == GPF_NONE ? GSL_SUCCESS
-                               : gpf__diag(why, GPF_EUNBOUND, "data %s has no values%s",
-                                           gpf_node_name(g, missing), what);
+    return status;
 }
 
 static int take_xs(gpf_train *t, const gpf_train_with *with, gpf_diag *why)
@@ -146,11 +138,8 @@ static int check_with(gpf_train *t, gpf_diag *why)
 static int cut_batches(gpf_train *t, gpf_diag *why)
 {
     bool samples = false;
-    for (size_t i = 0; i < t->at->n_data; i++) {
-        const gpf_shape s = gpf_node_shape(t->g, t->at->data_node[i]);
-        for (int a = 0; a < s.rank; a++)
-            samples = samples || s.dim[a] == GPF_N;
-    }
+    for (size_t i = 0; i < t->at->n_data; i++)
+        samples = samples || gpf__has_samples(t->g, t->at->data_node[i]);
     t->N = gpf_point_batch(t->at);
     t->B = t->how.batch && t->how.batch < t->N ? t->how.batch : t->N;
     if (t->how.batch && (!samples || t->N == 0))
@@ -341,10 +330,9 @@ static int build(gpf_train *t, gpf_diag *why)
     if (!status && t->minimizing)
         status = build_objective(t, &t->part, t->N, false, why);
     if (!status && t->how.check_every) {
-        gpf_diag said = { .status = 0 };
         t->check =
-            gpf_check_alloc(t->g, t->all.objective, t->xs, NULL, t->n_xs, t->N, t->how.seed, &said);
-        status = t->check ? GSL_SUCCESS : gpf__diag(why, said.status, "%s", said.text);
+            gpf_check_alloc(t->g, t->all.objective, t->xs, NULL, t->n_xs, t->N, t->how.seed, why);
+        status = t->check ? GSL_SUCCESS : why->status;
     }
     if (!status && t->how.check_step) {
         const gpf_node y = t->B < t->N ? t->part.objective : t->all.objective;
@@ -352,11 +340,10 @@ static int build(gpf_train *t, gpf_diag *why)
             gpf__step_check_make(t->g, y, t->xs, t->n_xs, t->B, t->how.seed, &t->step_check, why);
     }
     if (!status && t->how.health) {
-        gpf_diag said = { .status = 0 };
         const bool plain = !t->updates && !strcmp(t->how.optimizer, "sgd");
         t->health =
-            gpf_health_alloc(t->g, t->loss, t->N, &t->with.task, plain ? t->how.rate : NAN, &said);
-        status = t->health ? GSL_SUCCESS : gpf__diag(why, said.status, "%s", said.text);
+            gpf_health_alloc(t->g, t->loss, t->N, &t->with.task, plain ? t->how.rate : NAN, why);
+        status = t->health ? GSL_SUCCESS : why->status;
     }
     if (!status && t->minimizing && !t->minimizing->type)
         status =
@@ -451,7 +438,9 @@ gpf_train *gpf_train_alloc(gpf_graph *g, gpf_node loss, gpf_point *at, const gpf
                            const gpf_train_with *with, gpf_diag *why)
 {
     const gpf_train_with nothing = gpf_train_plain();
+    gpf_diag unused;
     with = with ? with : &nothing;
+    why = why ? why : &unused; /* always asked for the status */
     gpf_train *t = calloc(1, sizeof *t);
     if (!t) {
         no_memory(why);

@@ -36,6 +36,13 @@ static void test_bias(void **state)
     assert_int_equal(bias(g, loss, column), 1);
     assert_int_equal(bias(g, loss, both), 0);
     assert_int_equal(bias(g, loss, unused), 0);
+    gpf_node late = GPF_NONE; /* newer than the loss, by more than the loss has nodes */
+    for (int i = 0; i < 200; i++) {
+        char name[20];
+        snprintf(name, sizeof name, "late%d", i);
+        late = gpf_param(g, name, gpf_shape0());
+    }
+    assert_int_equal(bias(g, loss, late), 0);
     gpf_graph_free(g);
 }
 
