@@ -27,7 +27,8 @@ static int examine(const cmd *o, gpf_model *m)
     const gpf_task task = gpf_model_task(m);
     const gpf_point *at = gpf_model_point(m);
     gpf_health *h =
-        gpf_health_alloc(gpf_model_graph(m), loss, gpf_point_batch(at), &task, rate_of(o, m), &why);
+        gpf_health_alloc(gpf_model_graph(m), loss, gpf_point_batch(at),
+                         loss == gpf_model_output(m) ? &task : NULL, rate_of(o, m), &why);
     status = h ? gpf_health_run(h, at) : why.status ? why.status : GSL_ENOMEM;
     if (status) {
         gpf_health_free(h);

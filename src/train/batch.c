@@ -30,7 +30,8 @@ static int share_params(gpf__batch *b, const gpf_graph *g, gsl_vector *theta)
 int gpf__batch_make(gpf__batch *b, const gpf_graph *g, const gpf_point *like, gsl_vector *theta,
                     size_t N, bool gather)
 {
-    *b = (gpf__batch){ .N = N, .own = GPF_NONE };
+    b->N = N;
+    b->own = GPF_NONE;
     if (share_params(b, g, theta))
         return GSL_ENOMEM;
     b->n_rows = like->n_data;

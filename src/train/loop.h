@@ -34,7 +34,7 @@ typedef struct gpf__batch {
 
 /* Has it a row for every sample? batch.c */
 bool gpf__has_samples(const gpf_graph *g, gpf_node leaf);
-/* Points and gathers for N samples of `like` without a plan. N: gpf_point_batch(like): nothing is
+/* Points and gathers for N samples of `like` without a plan, into zeros. N: gpf_point_batch(like): nothing is
  * gathered. Status. batch.c */
 int gpf__batch_make(gpf__batch *b, const gpf_graph *g, const gpf_point *like, gsl_vector *theta,
                     size_t N, bool gather);

@@ -253,20 +253,16 @@ static void ask(gpf__batch *b, outputs *o, int role, gpf_node node)
 static int plan_batch(gpf_train *t, gpf__batch *b, const gpf_point *like, size_t n, bool judge,
                       gpf_diag *why)
 {
-    const gpf_node objective = b->objective;
-    gpf_node *const change = b->change;
     outputs o = { malloc((t->n_xs + GPF__ROLES) * sizeof *o.node), 0 };
     int status = o.node ? gpf__batch_make(b, t->g, like, t->at->theta, n, like == t->at && n < t->N)
                         : GSL_ENOMEM;
-    b->objective = objective;
-    b->change = change;
     for (int i = 0; i < GPF__ROLES; i++)
         b->out[i] = -1;
     if (!status)
         status = gpf__batch_own(b, t->with.rate, &t->rate);
     if (!status) {
-        if (objective != GPF_NONE)
-            ask(b, &o, GPF__OBJECTIVE, objective);
+        if (b->objective != GPF_NONE)
+            ask(b, &o, GPF__OBJECTIVE, b->objective);
         if (judge)
             ask(b, &o, GPF__LOSS, t->loss);
         if (judge && like == t->at && t->squares != GPF_NONE)
@@ -275,9 +271,9 @@ static int plan_batch(gpf_train *t, gpf__batch *b, const gpf_point *like, size_t
             ask(b, &o, GPF__PREDICTION, t->with.task.prediction);
             ask(b, &o, GPF__TARGET, t->with.task.target);
         }
-        for (size_t i = 0; change && i < t->n_xs; i++)
-            ask(b, &o, GPF__CHANGE, change[i]);
-        if (change)
+        for (size_t i = 0; b->change && i < t->n_xs; i++)
+            ask(b, &o, GPF__CHANGE, b->change[i]);
+        if (b->change)
             b->out[GPF__CHANGE] -= (int)t->n_xs - 1; /* the first of them */
         status = gpf_graph_status(t->g, why);
         if (!status)

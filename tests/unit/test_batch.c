@@ -22,7 +22,7 @@ static void test_gather(void **state)
         double from[4 * N * N * 4];
         fill(&d, from, COUNT(from), -1, 1);
         gpf_point_bind(at, X, from);
-        gpf__batch b;
+        gpf__batch b = { .N = 0 };
         assert_int_equal(gpf__batch_make(&b, g, at, gpf_point_params(at), B, true), GSL_SUCCESS);
         assert_ptr_equal(gpf_point_params(b.at), gpf_point_params(at));
         assert_int_equal(gpf__batch_fill(&b, g, at, order), 1);
@@ -61,7 +61,7 @@ static void test_own(void **state)
     gpf_point *at = gpf_point_alloc(g, 4);
     gpf_point_bind(at, X, x);
     gpf_point_bind(at, e, &other);
-    gpf__batch b;
+    gpf__batch b = { .N = 0 };
     assert_int_equal(gpf__batch_make(&b, g, at, gpf_point_params(at), 4, false), GSL_SUCCESS);
     assert_int_equal(gpf__batch_own(&b, e, &one), GSL_SUCCESS);
     gpf__batch_fill(&b, g, at, NULL);

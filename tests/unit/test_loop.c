@@ -445,6 +445,33 @@ static void test_checks(void **state)
     net_free(&n);
 }
 
+/* w - rate * 2 w0: right in the first epoch, wrong in all others. */
+static void test_which_steps_are_checked(void **state)
+{
+    (void)state;
+    const size_t every[] = { 0, 1, 3 }, found[] = { 2, 2, 4 };
+    gpf_graph *g = gpf_graph_alloc();
+    gpf_point *at;
+    const gpf_node w = gpf_param(g, "w", gpf_shape0());
+    const gpf_node next = gpf_sub(g, w, gpf_const(g, 0.125 * 2 * 1.7));
+    gpf_train_with with = gpf_train_plain();
+    with.updates = &next;
+    for (size_t i = 0; i < COUNT(every); i++) {
+        at = gpf_point_alloc(g, 0);
+        *theta(at) = 1.7;
+        gpf_train_options how = settings("sgd", 0.125, 9);
+        how.check_step = 1;
+        how.check_every = every[i];
+        gpf_train *t = gpf_train_alloc(g, gpf_square(g, w), at, &how, &with, NULL);
+        assert_non_null(t);
+        finish(t, GPF_TRAIN_WRONG, NULL);
+        assert_int_equal(gpf_train_progress(t)->step, found[i]);
+        gpf_train_free(t);
+        gpf_point_free(at);
+    }
+    gpf_graph_free(g);
+}
+
 typedef struct diary {
     size_t epoch[MOST], n, stop_at;
     double held[MOST];
@@ -903,15 +930,25 @@ static void test_no_allocation(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_by_hand),        cmocka_unit_test(test_batches),
-        cmocka_unit_test(test_no_shuffle),     cmocka_unit_test(test_penalty),
-        cmocka_unit_test(test_no_double_work), cmocka_unit_test(test_moved),
-        cmocka_unit_test(test_subset),         cmocka_unit_test(test_updates),
-        cmocka_unit_test(test_stale),          cmocka_unit_test(test_checks),
-        cmocka_unit_test(test_patience),       cmocka_unit_test(test_ends),
-        cmocka_unit_test(test_not_finite),     cmocka_unit_test(test_unbound),
-        cmocka_unit_test(test_minimizers),     cmocka_unit_test(test_resume),
-        cmocka_unit_test(test_health),         cmocka_unit_test(test_no_allocation),
+        cmocka_unit_test(test_by_hand),
+        cmocka_unit_test(test_batches),
+        cmocka_unit_test(test_no_shuffle),
+        cmocka_unit_test(test_penalty),
+        cmocka_unit_test(test_no_double_work),
+        cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_subset),
+        cmocka_unit_test(test_updates),
+        cmocka_unit_test(test_stale),
+        cmocka_unit_test(test_checks),
+        cmocka_unit_test(test_which_steps_are_checked),
+        cmocka_unit_test(test_patience),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_not_finite),
+        cmocka_unit_test(test_unbound),
+        cmocka_unit_test(test_minimizers),
+        cmocka_unit_test(test_resume),
+        cmocka_unit_test(test_health),
+        cmocka_unit_test(test_no_allocation),
     };
     gsl_set_error_handler_off();
     return cmocka_run_group_tests(tests, NULL, NULL);

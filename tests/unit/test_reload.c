@@ -147,6 +147,9 @@ static void scale_is_that_of_the_training_rows(void **state)
         assert_int_equal(gpf_model_read_data(m, own, NULL), GSL_SUCCESS);
         double *after = values_of(m, gpf_model_find(m, "X"), &n);
         assert_int_equal(n, 4); /* all rows of the file, nothing is held out */
+        gpf_diag why = { 0 };
+        assert_null(gpf_model_rows(m, 1, &why));
+        assert_int_equal(why.status, GPF_EDATA);
         for (size_t i = 0; i < (all ? 4 : 2); i++) {
             bool found = false;
             for (size_t j = 0; j < 4; j++)

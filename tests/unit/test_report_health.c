@@ -88,6 +88,35 @@ static void healthy(void **state)
     unmake(&s);
 }
 
+/* Two findings that the same helps against. */
+static void what_helps_is_said_once(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 1));
+    const gpf_node h = gpf_dense(g, "h", X, 2, gpf_relu), k = gpf_dense(g, "k", h, 2, gpf_relu);
+    const gpf_node p = gpf_dense(g, "p", k, 1, NULL);
+    const gpf_node loss = gpf_mean(g, gpf_square(g, p), GPF_ALL_AXES);
+    gpf_point *at = gpf_point_alloc(g, 4);
+    gpf_point_bind(at, X, x);
+    static const double values[] = { 1, 0.75, 3, -9, 1.5, 0.5, 0.25, 1.25, 1, -90, 2, 1.5, 0.5 };
+    assert_int_equal(gpf_graph_n_params(g), COUNT(values));
+    memcpy(theta(at), values, sizeof values);
+    gpf_health *net = gpf_health_alloc(g, loss, 4, NULL, GSL_NAN, NULL);
+    assert_non_null(net);
+    assert_int_equal(gpf_health_run(net, at), GSL_SUCCESS);
+    assert_int_equal(gpf_health_n_findings(net), 2);
+    char *text = text_of(gpf_report_health_text, net, NULL);
+    size_t told = 0;
+    for (size_t i = 0; text[i]; i++)
+        told += !strncmp(text + i, "what helps:", strlen("what helps:"));
+    assert_int_equal(told, 1);
+    free(text);
+    gpf_health_free(net);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
 static void findings(void **state)
 {
     (void)state;
@@ -176,6 +205,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(healthy),
         cmocka_unit_test(findings),
+        cmocka_unit_test(what_helps_is_said_once),
         cmocka_unit_test(json),
         cmocka_unit_test(full_disk),
     };
