@@ -733,6 +733,11 @@ static int op_checkpoint(double *result)
     assert_int_equal(gpf_train_progress(t)->step, 1);
     *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
     remove(path);
+    gpf_train_free(t);
+    unmake(&n);
+    return status;
+}
+
 /* A whole run in batches, with checks of gradient and step, penalty and held-out samples. */
 static int train(double *result, const char *optimizer, bool checked)
 {
