@@ -164,7 +164,7 @@ for f in relu leaky_relu elu swish; do
 done
 table <others.tsv
 say "leaky_relu (slope 0.01), elu and swish have a slope where relu has none, so no unit is lost, and
-more of the seeds learn. They do not help against raw inputs and a large rate: there the units live,
+more of the seeds learn. They do not help against raw inputs and a large rate: there most units live,
 but the loss runs away."
 
 step "What helps: an initialisation of the right size"
