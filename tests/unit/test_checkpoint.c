@@ -181,6 +181,19 @@ static void patience(void **state)
     how.factor = 0.5;
     run r = { 0 };
     begin_well(&r, &how);
+    save(&r, "first.npz"); /* there is no best so far: zeros, not what the memory held */
+    gpf_archive *a = gpf_archive_read("first.npz", NULL);
+    const gpf_array *x;
+    size_t n_best = 0;
+    for (size_t i = 0; (x = gpf_archive_at(a, i)); i++) {
+        const bool best = !strncmp(x->name, "best/", strlen("best/"));
+        n_best += best;
+        for (size_t k = 0; best && k < gpf_shape_size(x->shape, 1); k++)
+            assert_true(x->values[k] == 0);
+    }
+    assert_true(n_best > 0);
+    gpf_archive_free(a);
+    remove("first.npz");
     gpf_train_run(r.t);
     assert_int_equal(gpf_train_progress(r.t)->end, GPF_TRAIN_PATIENCE);
     finish(&r);

@@ -472,6 +472,22 @@ static void test_which_steps_are_checked(void **state)
     gpf_graph_free(g);
 }
 
+/* As good as before is no better. */
+static void test_a_loss_that_stands_still(void **state)
+{
+    (void)state;
+    net n;
+    net_make(&n, GPF_MEAN);
+    gpf_train_options how = settings("sgd", 0, 50);
+    how.patience = 3;
+    gpf_train *t = net_train(&n, &how, NULL);
+    finish(t, GPF_TRAIN_PATIENCE, NULL);
+    assert_int_equal(gpf_train_progress(t)->epoch, 3);
+    assert_int_equal(gpf_train_progress(t)->best_epoch, 0);
+    gpf_train_free(t);
+    net_free(&n);
+}
+
 typedef struct diary {
     size_t epoch[MOST], n, stop_at;
     double held[MOST];
@@ -941,6 +957,7 @@ int main(void)
         cmocka_unit_test(test_stale),
         cmocka_unit_test(test_checks),
         cmocka_unit_test(test_which_steps_are_checked),
+        cmocka_unit_test(test_a_loss_that_stands_still),
         cmocka_unit_test(test_patience),
         cmocka_unit_test(test_ends),
         cmocka_unit_test(test_not_finite),
