@@ -95,7 +95,7 @@ static int take_loss(run *r, gpf_node *loss)
 static int take_held_out(run *r)
 {
     const cmd *o = r->o;
-    if (o->data || o->rows == CMD_ALL_ROWS)
+    if (o->rows == CMD_ALL_ROWS)
         return 0;
     gpf_diag why = { 0 };
     r->held_out = gpf_model_rows(r->model, o->rows == CMD_TRAIN ? CMD_TEST : CMD_TRAIN, &why);
