@@ -71,6 +71,22 @@ static void rows(void **state)
     end(&f);
 }
 
+/* One z of two products, whose bias only the second of them meets before the other. */
+static void two_products(void **state)
+{
+    (void)state;
+    fixture f = begin();
+    const gpf_node U = gpf_param(f.g, "U", gpf_shape2(3, 4));
+    const gpf_node first = gpf_matmul(f.g, f.X, f.W),
+                   second = gpf_add(f.g, gpf_matmul(f.g, gpf_square(f.g, f.X), U), f.b);
+    const gpf_node z = gpf_add(f.g, first, second), a = gpf_tanh(f.g, z);
+    find(&f, output(&f, a));
+    assert_int_equal(f.found.n, 2);
+    assert_int_equal(f.found.n_products, 3);
+    assert_layer(&f, 0, z, a, f.W, f.b, 1, 1);
+    end(&f);
+}
+
 static void without_bias_and_activation(void **state)
 {
     (void)state;
@@ -238,6 +254,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(rows),
+        cmocka_unit_test(two_products),
         cmocka_unit_test(without_bias_and_activation),
         cmocka_unit_test(columns_and_transposes),
         cmocka_unit_test(composed_activations),

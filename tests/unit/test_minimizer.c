@@ -186,6 +186,27 @@ typedef struct decay {
     double t[40], y[40];
 } decay;
 
+/* The rate is the length of the first step, the tolerance that of the search along it. */
+static void rate_and_tolerance_count(void **state)
+{
+    (void)state;
+    const gpf__objective o = { NULL, 2, valley_value, 2, valley_residuals, valley_jacobian };
+    static const double from[] = { -1.2, 1 },
+                        how[3][2] = { { 0.01, 0.1 }, { 0.01, 0.9 }, { 0.3, 0.1 } };
+    double theta[3][2], f, gradient;
+    for (int i = 0; i < 3; i++) {
+        gpf__minimizer *m;
+        const gpf_minimizer_kind *bfgs = gpf_minimizer_find("bfgs");
+        assert_int_equal(gpf__minimizer_make(bfgs, &o, how[i][0], how[i][1], &m), GSL_SUCCESS);
+        assert_int_equal(gpf__minimizer_start(m, from), GSL_SUCCESS);
+        for (int k = 0; k < 6; k++)
+            assert_int_equal(gpf__minimizer_iterate(m, theta[i], &f, &gradient), GSL_SUCCESS);
+        gpf__minimizer_free(m);
+    }
+    assert_memory_not_equal(theta[0], theta[1], sizeof *theta);
+    assert_memory_not_equal(theta[0], theta[2], sizeof *theta);
+}
+
 static int decay_residuals(void *arg, const double *x, double *r)
 {
     const decay *e = arg;
@@ -503,6 +524,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(least_squares_and_ridge),
         cmocka_unit_test(a_curved_valley),
+        cmocka_unit_test(rate_and_tolerance_count),
         cmocka_unit_test(a_decay),
         cmocka_unit_test(underdetermined),
         cmocka_unit_test(at_the_minimum_already),
