@@ -171,6 +171,8 @@ for f in relu leaky_relu elu swish; do
     many "  $f" raw-$f.gpf --rate 0.01 >>raw.tsv
 done
 table <raw.tsv
+say "elu and swish are flat too, far enough to the left. leaky_relu is flat nowhere, so that the steps go
+on, and the loss runs away."
 
 step "What helps: an initialisation of the right size"
 say "In a wide layer, weights of deviation 1 add up to large values and large errors. He's initialiser

@@ -348,7 +348,7 @@ static int check_fitting(const gpf_train_options *how, bool updates, gpf_diag *w
         bool given, wrong;
         const char *text;
     } cases[] = {
-        { minimizer, how->batch != 0, "batch: it takes all samples at once" },
+        { minimizer, how->batch != 0, "batch: it takes all samples at once, which is batch=0" },
         { minimizer, strcmp(how->schedule, "constant") != 0, "schedule: it chooses its own steps" },
         { minimizer, how->warmup > 0, "warmup: it chooses its own steps" },
         { minimizer || updates, how->clip > 0, "clip: there is no gradient step to clip" },
