@@ -44,7 +44,7 @@ static const char train_exits[] =
     "  2  trouble: usage, input, memory, output that cannot be written\n"
     "  3  it ended early: a loss or param that is not finite, or ^C\n";
 
-static const char demo_exits[] = "Exit status: that of the script, 2 if there is none.\n";
+static const char demo_exits[] = "Exit status: that of the script: 0, or 2 in trouble.\n";
 
 static const cmd_verb verbs[] = {
     { "check", "MODEL", "is the gradient right, element by element?",
@@ -69,7 +69,7 @@ static const cmd_verb verbs[] = {
       PREDICT, NULL },
     { "eval", "MODEL [NAME]...", "values of nodes",
       "Prints the nodes whose names match the NAMEs (patterns are allowed), or the output, as\n"
-      "lines NAME = [..; ..] that --at reads back exactly where they are params.",
+      "lines NAME = [..; ..] that --load reads back exactly where they are params.",
       "gradproof eval examples/xor.gpf p 'W*' > start.txt", 1, INT_MAX, cmd_eval, EVAL, NULL },
     { "grad", "MODEL", "gradients, as backprop computes them",
       "Prints the gradient of the output by every param, as lines grad(f, x) = [..; ..].",
@@ -290,7 +290,8 @@ static const option_row options[] = {
     { "dot", NULL, GRAPH, set_flag, offsetof(cmd, dot), "as a Graphviz digraph" },
     { "plot", "DIR|-", DEMO, set_text, offsetof(cmd, plot),
       "draw pictures too: SVG and PNG into DIR, with the .gp and .tsv\n"
-      "they are made of; - draws them in the terminal. Needs gnuplot" },
+      "they are made of; - draws them in the terminal. Needs gnuplot\n"
+      "and, for graphs, Graphviz" },
     { "json", NULL, TRAIN | CHECK | EVAL | GRAD | OPS | HEALTH, set_flag, offsetof(cmd, json),
       "one JSON object on standard output, errors included" },
     { "help", NULL, TRAIN | CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH | DEMO, set_flag,
@@ -312,15 +313,22 @@ static int has_option(unsigned verb, const char *name)
 static void print_help(void)
 {
     printf("Usage: gradproof VERB [OPTION]... [MODEL]\n"
-           "Tells whether a gradient is right and, when it is not, why.\n\nVerbs:\n");
+           "Tells whether a gradient is right and, when it is not, why; trains models and examines "
+           "them.\n"
+           "\nVerbs:\n");
     for (int i = 0; i < N_VERBS; i++)
         printf("  %-7s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
     printf("\n"
            "gradproof VERB --help   the verb's options\n"
            "gradproof --version     versions, and the CBLAS, threads and CPU in use\n"
-           "\nA MODEL is a text of formulas, see gradproof-model(5); - is standard input.\n\n%s"
+           "\nA MODEL is a text of formulas, see gradproof-model(5); - is standard input.\n"
+           "\nExit status (VERB --help says more):\n"
+           "  0  all is well\n"
+           "  1  something is wrong: an element of the gradient, a claim, a step, a net's health\n"
+           "  2  trouble: usage, input, memory, output that cannot be written\n"
+           "  3  something was not really tested, or training ended early\n"
            "\nExample:\n  %s\n",
-           check_exits, verbs[0].example);
+           verbs[0].example);
 }
 
 static void print_option(const char *left, const char *help)
