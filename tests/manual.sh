@@ -48,6 +48,14 @@ all_verbs() {
 }
 try "every verb, in the synopsis too" all_verbs
 
+narrow() { # help in a terminal of 80 columns
+    for verb in '' $verbs; do
+        "$gradproof" $verb --help >"$tmp/help" || return 1
+        [ -s "$tmp/help" ] && ! grep -E '.{81}' "$tmp/help" || return 1
+    done
+}
+try "help in 80 columns" narrow
+
 nothing_twice() { # PAGE
     awk '/^\.S[HS] / { section = $0 }
         tag && seen[section, $0]++ { print section ": " $0; bad = 1 }

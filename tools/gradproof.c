@@ -313,8 +313,8 @@ static int has_option(unsigned verb, const char *name)
 static void print_help(void)
 {
     printf("Usage: gradproof VERB [OPTION]... [MODEL]\n"
-           "Tells whether a gradient is right and, when it is not, why; trains models and examines "
-           "them.\n"
+           "Tells whether a gradient is right and, when it is not, why. Trains models, and\n"
+           "tells whether they can learn.\n"
            "\nVerbs:\n");
     for (int i = 0; i < N_VERBS; i++)
         printf("  %-7s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
@@ -324,41 +324,33 @@ static void print_help(void)
            "\nA MODEL is a text of formulas, see gradproof-model(5); - is standard input.\n"
            "\nExit status (VERB --help says more):\n"
            "  0  all is well\n"
-           "  1  something is wrong: an element of the gradient, a claim, a step, a net's health\n"
+           "  1  something is wrong: an element of the gradient, a claim, a net's health\n"
            "  2  trouble: usage, input, memory, output that cannot be written\n"
            "  3  something was not really tested, or training ended early\n"
            "\nExample:\n  %s\n",
            verbs[0].example);
 }
 
-static void print_option(const char *left, const char *help)
+/* Words of a text, which begins in column `at` and goes on there where a line of a terminal is full. */
+static void put_words(const char *text, size_t at)
 {
-    printf("  %-26s ", left);
-    for (const char *c = help; *c; c++) {
-        if (*c == '\n')
-            printf("\n%29s", "");
-        else
-            putchar(*c);
+    enum { WIDTH = 80 };
+    size_t column = at;
+    for (size_t n; *(text += strspn(text, " \n")); text += n) {
+        n = strcspn(text, " \n");
+        if (column > at && column + 1 + n > WIDTH) {
+            printf("\n%*s", (int)at, "");
+            column = at;
+        }
+        column += (size_t)printf("%s%.*s", column > at ? " " : "", (int)n, text);
     }
     putchar('\n');
 }
 
-/* The same in words that go on in a new line where they must. */
-static void print_words(const char *left, const char *words)
+static void print_option(const char *left, const char *help)
 {
-    enum { INDENT = 29, WIDTH = 96 };
-    printf("  %-26s", left);
-    for (size_t n, column = INDENT; *words; words += n) {
-        words += strspn(words, " \n");
-        n = strcspn(words, " \n");
-        if (column > INDENT && column + n >= WIDTH) {
-            printf("\n%28s", "");
-            column = INDENT;
-        }
-        column += n + (n > 0);
-        printf("%s%.*s", n ? " " : "", (int)n, words);
-    }
-    putchar('\n');
+    printf("  %-26s ", left);
+    put_words(help, 29);
 }
 
 /* The option of a setting: its name with - for _. */
@@ -386,14 +378,15 @@ static void print_settings(void)
         gpf_setting_text(&plain, s, text, sizeof text);
         snprintf(help, sizeof help, "%s%s%s%s", s->help, *text ? " (" : "", text, *text ? ")" : "");
         if (!has_option(TRAIN, name))
-            print_words(left, help);
+            print_option(left, help);
     }
 }
 
 static void print_verb_help(const cmd_verb *v)
 {
-    printf("Usage: gradproof %s [OPTION]...%s%s\n%s\n\nOptions:\n", v->name, *v->args ? " " : "",
-           v->args, v->about);
+    printf("Usage: gradproof %s [OPTION]...%s%s\n", v->name, *v->args ? " " : "", v->args);
+    put_words(v->about, 0);
+    printf("\nOptions:\n");
     for (int i = 0; i < N_OPTIONS; i++) {
         const option_row *r = &options[i];
         if (!(r->verbs & v->bit))
