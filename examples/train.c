@@ -89,5 +89,5 @@ int main(int argc, char **argv)
     gpf_point_free(held_out);
     gpf_point_free(at);
     gpf_graph_free(g);
-    return outcome;
+    return (int)outcome;
 }
