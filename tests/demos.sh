@@ -36,23 +36,25 @@ quiet() { # COMMAND...: succeeds, prints something, and nothing on standard erro
     [ $quiet_status -eq 0 ] && [ -s "$tmp/stdout" ] && [ ! -s "$tmp/stderr" ]
 }
 
-narrow() { # the tables: what follows a line of dashes
-    awk 'length > 80 && table { print; bad = 1 }
-        /^  -+$/ { table = 1 }
-        /^$/ { table = 0 }
+narrow() { # everything can be read on a slide, but for the paths at the end
+    awk 'length > 80 && !/^(Open and change|Pictures, )/ { print; bad = 1 }
         END { exit bad }' "$tmp/stdout"
+}
+
+told() { # the first thing under the title is a sentence, not a table or a command
+    sed -n 5p "$tmp/stdout" | grep '^[A-Za-z]'
 }
 
 drawn() { # NAME: without the programs that draw, but their files are written
     rm -rf "$tmp/bare"
-    quiet env PATH="$tmp/bin" "$gradproof" demo "$1" --plot "$tmp/bare" && narrow || return 1
+    quiet env PATH="$tmp/bin" "$gradproof" demo "$1" --plot "$tmp/bare" && narrow && told || return 1
     set -- "$tmp/bare"/*
     [ ! -e "$1" ] || grep 'apt-get install' "$tmp/stdout"
 }
 
 pictures() { # NAME: each .gp and .dot has become an SVG and a PNG
     rm -rf "$tmp/pictures"
-    quiet "$gradproof" demo "$1" --plot "$tmp/pictures" || return 1
+    quiet "$gradproof" demo "$1" --plot "$tmp/pictures" && narrow && told || return 1
     for source in "$tmp/pictures"/*.gp "$tmp/pictures"/*.dot; do
         [ -e "$source" ] || continue
         grep -q '^# gnuplot\|digraph' "$source" || return 1
@@ -118,8 +120,31 @@ no_shell() { # past libtool's wrapper, which is a script itself
     [ $? -eq 2 ] && grep 'cannot run sh' "$tmp/stderr"
 }
 try "no shell" no_shell
+listed() { # in 80 columns
+    "$gradproof" demo >"$tmp/stdout" && sed 1d "$tmp/stdout" >"$tmp/list" &&
+        [ -s "$tmp/list" ] && ! grep -E '.{81}' "$tmp/list"
+}
+try "the list in 80 columns" listed
+
+# As a lecturer does: both folders copied, a model changed, the script run by itself.
+copied() {
+    mkdir "$tmp/mine" && cp -R "$top_src/examples/demo" "$tmp/mine/demo" &&
+        chmod -R u+w "$tmp/mine/demo" && cd "$tmp/mine" || return 1
+    sed 's/x = 0$/x = 0.5/' demo/relu-sum.gpf >changed && mv changed demo/relu-sum.gpf || return 1
+    GRADPROOF=$gradproof sh demo/relu-at-zero.sh >"$tmp/stdout" 2>"$tmp/stderr" && return 1
+    grep "copy the folder 'data' too" "$tmp/stderr" && [ ! -s "$tmp/stdout" ] || return 1
+    ln -s "$top_src/examples/data" data
+    GPF_PLOT=new/pictures GRADPROOF=$gradproof quiet sh demo/relu-at-zero.sh || return 1
+    grep 'x = 0.5' "$tmp/stdout" && [ -s new/pictures/relu-at-zero-steps.tsv ]
+}
+try "a copy that was changed" copied
+no_command() {
+    GRADPROOF=$tmp/none sh "$GRADPROOF_DEMOS/xor.sh" >"$tmp/stdout" 2>"$tmp/stderr"
+    [ $? -eq 2 ] && grep "no command '$tmp/none'" "$tmp/stderr" && [ ! -s "$tmp/stdout" ]
+}
+try "no command" no_command
 status_of_the_script() {
-    mkdir "$tmp/mine" && printf '# demo: mine\nexit 7\n' >"$tmp/mine/mine.sh" || return 1
+    mkdir -p "$tmp/mine" && printf '# demo: mine\nexit 7\n' >"$tmp/mine/mine.sh" || return 1
     GRADPROOF_DEMOS=$tmp/mine "$gradproof" demo mine
     [ $? -eq 7 ]
 }

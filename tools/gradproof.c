@@ -45,7 +45,7 @@ static const char train_exits[] =
     "  2  trouble: usage, input, memory, output that cannot be written\n"
     "  3  it ended early: a loss or param that is not finite, or ^C\n";
 
-static const char demo_exits[] = "Exit status: that of the script, 2 if there is none.\n";
+static const char demo_exits[] = "Exit status: that of the script: 0, or 2 in trouble.\n";
 
 static const cmd_verb verbs[] = {
     { "check", "MODEL", "is the gradient right, element by element?",
@@ -70,7 +70,7 @@ static const cmd_verb verbs[] = {
       PREDICT, NULL },
     { "eval", "MODEL [NAME]...", "values of nodes",
       "Prints the nodes whose names match the NAMEs (patterns are allowed), or the output, as\n"
-      "lines NAME = [..; ..] that --at reads back exactly where they are params.",
+      "lines NAME = [..; ..] that --load reads back exactly where they are params.",
       "gradproof eval examples/xor.gpf p 'W*' > start.txt", 1, INT_MAX, cmd_eval, EVAL, NULL },
     { "grad", "MODEL", "gradients, as backprop computes them",
       "Prints the gradient of the output by every param, as lines grad(f, x) = [..; ..].",
@@ -297,7 +297,8 @@ static const option_row options[] = {
     { "dot", NULL, GRAPH, set_flag, offsetof(cmd, dot), "as a Graphviz digraph" },
     { "plot", "DIR|-", DEMO, set_text, offsetof(cmd, plot),
       "draw pictures too: SVG and PNG into DIR, with the .gp and .tsv\n"
-      "they are made of; - draws them in the terminal. Needs gnuplot" },
+      "they are made of; - draws them in the terminal. Needs gnuplot\n"
+      "and, for graphs, Graphviz" },
     { "json", NULL, TRAIN | CHECK | EVAL | GRAD | OPS | HEALTH, set_flag, offsetof(cmd, json),
       "one JSON object on standard output, errors included" },
     { "help", NULL, TRAIN | CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH | DEMO, set_flag,
@@ -319,45 +320,44 @@ static int has_option(unsigned verb, const char *name)
 static void print_help(void)
 {
     printf("Usage: gradproof VERB [OPTION]... [MODEL]\n"
-           "Tells whether a gradient is right and, when it is not, why.\n\nVerbs:\n");
+           "Tells whether a gradient is right and, when it is not, why. Trains models, and\n"
+           "tells whether they can learn.\n"
+           "\nVerbs:\n");
     for (int i = 0; i < N_VERBS; i++)
         printf("  %-7s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
     printf("\n"
            "gradproof VERB --help   the verb's options\n"
            "gradproof --version     versions, and the CBLAS, threads and CPU in use\n"
-           "\nA MODEL is a text of formulas, see gradproof-model(5); - is standard input.\n\n%s"
+           "\nA MODEL is a text of formulas, see gradproof-model(5); - is standard input.\n"
+           "\nExit status (VERB --help says more):\n"
+           "  0  all is well\n"
+           "  1  something is wrong: an element of the gradient, a claim, a net's health\n"
+           "  2  trouble: usage, input, memory, output that cannot be written\n"
+           "  3  something was not really tested, or training ended early\n"
            "\nExample:\n  %s\n",
-           check_exits, verbs[0].example);
+           verbs[0].example);
+}
+
+/* Words of a text, which begins in column `at` and goes on there where a line of a terminal is full. */
+static void put_words(const char *text, size_t at)
+{
+    enum { WIDTH = 80 };
+    size_t column = at;
+    for (size_t n; *(text += strspn(text, " \n")); text += n) {
+        n = strcspn(text, " \n");
+        if (column > at && column + 1 + n > WIDTH) {
+            printf("\n%*s", (int)at, "");
+            column = at;
+        }
+        column += (size_t)printf("%s%.*s", column > at ? " " : "", (int)n, text);
+    }
+    putchar('\n');
 }
 
 static void print_option(const char *left, const char *help)
 {
     printf("  %-26s ", left);
-    for (const char *c = help; *c; c++) {
-        if (*c == '\n')
-            printf("\n%29s", "");
-        else
-            putchar(*c);
-    }
-    putchar('\n');
-}
-
-/* The same in words that go on in a new line where they must. */
-static void print_words(const char *left, const char *words)
-{
-    enum { INDENT = 29, WIDTH = 96 };
-    printf("  %-26s", left);
-    for (size_t n, column = INDENT; *words; words += n) {
-        words += strspn(words, " \n");
-        n = strcspn(words, " \n");
-        if (column > INDENT && column + n >= WIDTH) {
-            printf("\n%28s", "");
-            column = INDENT;
-        }
-        column += n + (n > 0);
-        printf("%s%.*s", n ? " " : "", (int)n, words);
-    }
-    putchar('\n');
+    put_words(help, 29);
 }
 
 /* The option of a setting: its name with - for _. */
@@ -385,14 +385,15 @@ static void print_settings(void)
         gpf_setting_text(&plain, s, text, sizeof text);
         snprintf(help, sizeof help, "%s%s%s%s", s->help, *text ? " (" : "", text, *text ? ")" : "");
         if (!has_option(TRAIN, name))
-            print_words(left, help);
+            print_option(left, help);
     }
 }
 
 static void print_verb_help(const cmd_verb *v)
 {
-    printf("Usage: gradproof %s [OPTION]...%s%s\n%s\n\nOptions:\n", v->name, *v->args ? " " : "",
-           v->args, v->about);
+    printf("Usage: gradproof %s [OPTION]...%s%s\n", v->name, *v->args ? " " : "", v->args);
+    put_words(v->about, 0);
+    printf("\nOptions:\n");
     for (int i = 0; i < N_OPTIONS; i++) {
         const option_row *r = &options[i];
         if (!(r->verbs & v->bit))

@@ -99,6 +99,25 @@ void train_settings(const run *r)
     putchar('\n');
 }
 
+/* A param that was forgotten among the formulas is easily overlooked, and no check of a step sees it:
+ * it is not trained. */
+static void updated(const run *r)
+{
+    const gpf_graph *g = gpf_model_graph(r->model);
+    size_t n = 0;
+    for (size_t i = 0; i < r->n_xs; i++)
+        printf("%s%s", i ? ", " : "  by the model's own updates of ", gpf_node_name(g, r->xs[i]));
+    for (size_t i = 0; i < gpf_graph_n_param_tensors(g); i++) {
+        gpf_node param = GPF_NONE, next;
+        for (size_t k = 0; gpf_model_update(r->model, k, &param, &next); k++)
+            if (param == gpf_graph_param(g, i))
+                break;
+        if (param != gpf_graph_param(g, i))
+            printf("%s%s", n++ ? ", " : "; not of ", gpf_node_name(g, gpf_graph_param(g, i)));
+    }
+    printf("%s\n", n == 0 ? "" : n == 1 ? ", which stays as it is" : ", which stay as they are");
+}
+
 void train_heading(const run *r)
 {
     const gpf_graph *g = gpf_model_graph(r->model);
@@ -116,10 +135,8 @@ void train_heading(const run *r)
     printf("; %zu number%s in %zu param%s\n", n, n == 1 ? "" : "s", r->n_xs,
            r->n_xs == 1 ? "" : "s");
     train_settings(r);
-    for (size_t i = 0; r->updates && i < r->n_xs; i++)
-        printf("%s%s", i ? ", " : "  by the model's own updates of ", gpf_node_name(g, r->xs[i]));
     if (r->updates)
-        putchar('\n');
+        updated(r);
     for (size_t i = 0; gpf_model_note(r->model, i); i++)
         printf("  %s\n", gpf_model_note(r->model, i));
     if (*note)

@@ -4,6 +4,10 @@
 . "$(dirname "$0")/lib.sh"
 
 title "Advertising"
+say "How much does a market sell for what it spends on TV, radio and newspapers? First least squares, the
+best that a linear formula can do; then a small net on the same markets: what does it gain, and does it
+always?"
+
 step "Least squares"
 show advertising-linear.gpf
 say "The loss is a sum of squares, so GSL's Levenberg-Marquardt solves it in a few steps; the Jacobian

@@ -1,9 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# demo: the gradient by the input: what flower would the net call a virginica?
+# demo: descent on the input: a flower that the net calls virginica
 . "$(dirname "$0")/lib.sh"
 
 title "The gradient by the input"
+say "Training asks how the loss changes with the weights. The same backward pass also tells how it changes
+with the input. Here that gradient changes a flower until the net calls it one of another kind."
+
 step "A net that knows irises"
 show input-gradient.gpf
 run "gradproof train --quiet --save net.npz input-gradient.gpf"

@@ -10,6 +10,19 @@ LC_ALL=C
 export LC_ALL
 demo_folder=$(cd "$(dirname "$0")" && pwd) || exit 2
 demo_name=$(basename "$0" .sh)
+case $GRADPROOF in /*) ;; */*) GRADPROOF=$PWD/$GRADPROOF ;; esac
+command -v "$GRADPROOF" >/dev/null 2>&1 || {
+    echo "$demo_name: there is no command '$GRADPROOF'; GRADPROOF=/path/to/gradproof names it" >&2
+    exit 2
+}
+[ -d "$demo_folder/../data" ] || {
+    echo "$demo_name: there are no tables: copy the folder 'data' too, beside $demo_folder" >&2
+    exit 2
+}
+case $GPF_PLOT in
+'' | -) ;;
+*) mkdir -p "$GPF_PLOT" && GPF_PLOT=$(cd "$GPF_PLOT" && pwd) || exit 2 ;;
+esac
 demo_pictures=
 demo_missing=
 demo_tmp=$(mktemp -d "${TMPDIR:-/tmp}/gradproof-demo.XXXXXX") || exit 2
@@ -58,8 +71,22 @@ step() { # TEXT
     printf '%s\n\n' "$demo_step. $1" | sed 's/./-/g'
 }
 
-shown() { # the command as it stands in the script, without its indentation
-    printf '%s\n' "$1" | sed -e '1s/^/$ /' -e '2,$s/^ */    /'
+# COMMANDS, each a line, as a slide shows them: a long one is broken where a shell would read on.
+shown() {
+    printf '%s\n' "$1" | awk -v quote="'" '
+        { line = "$ " $0
+          while (length(line) > 79) {
+              cut = quoted = 0
+              for (i = 1; i <= 77; i++) {
+                  c = substr(line, i, 1)
+                  if (c == quote && substr(line, i - 1, 1) != "\\") quoted = !quoted
+                  if (c == " " && !quoted && i > 6 && (cut < 40 || substr(line, i + 1, 1) ~ /[->|]/)) cut = i
+              }
+              if (!cut) break
+              print substr(line, 1, cut) "\\"
+              line = "    " substr(line, cut + 1)
+          }
+          print line }'
 }
 
 # Long lines of prose broken as a terminal would, but between words and indented. A line that was

@@ -1,9 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# demo: one neuron learns AND, OR and NAND, never XOR; sign(0) decides whether it starts
+# demo: one neuron learns AND, OR, NAND, not XOR; what sign(0) decides
 . "$(dirname "$0")/lib.sh"
 
 title "The perceptron"
+say "A perceptron is one neuron that answers 1 or -1, the sign of w x + b. It learns from its mistakes: a
+sample on the wrong side is added to w, or taken away from it, until all are on the right one."
+
 step "The rule"
 show perceptron.gpf
 say "The loss of a wrong sample is -y f(x), that of a right one is 0. Its gradient is -y x, so a step

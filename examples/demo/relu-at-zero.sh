@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# demo: the derivative of ReLU at 0 is a convention; and what a finite difference sees of it
+# demo: a slope by convention, and what a finite difference sees of it
 . "$(dirname "$0")/lib.sh"
 
 title "ReLU at zero"
@@ -36,7 +36,7 @@ terms, with 1 it counts both. Here only 1/2 gives the derivative; a hair beside 
 
 step "Why two numbers side by side are not enough"
 say "At 0 the central difference (relu(h) - relu(-h))/2h is 1/2 for every h, and GSL's estimate of
-its error is about 1e-16: sure of itself, and no derivative of anything. With relu'(0) = 1/2 both
+its error is below 1e-15: sure of itself, and no derivative of anything. With relu'(0) = 1/2 both
 numbers would even agree. So gradproof records which side of its edge every ReLU is on at x - h, x
 and x + h. 'off at -h, on at +h' above is that record, and the two slopes come from one-sided
 rules."

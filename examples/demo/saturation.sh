@@ -1,9 +1,11 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# demo: sigmoid and tanh kill gradients: where they are flat, and layer by layer
+# demo: sigmoid and tanh kill gradients: flat units, many layers
 . "$(dirname "$0")/lib.sh"
 
 title "Saturation: sigmoid and tanh kill gradients"
+say "A sigmoid or a tanh is flat where its input is far from 0. Backprop multiplies by its slope, so a flat
+unit stops the gradient: at once where the inputs are large, little by little in a net of many layers."
 
 step "The slope of an activation far from 0"
 show saturation.gpf
@@ -63,8 +65,9 @@ done | awk -v OFS='\t' '
     ' >saturation-layers.tsv
 digits %.2g <saturation-layers.tsv | table
 awk -F '\t' 'NR == 2 { first = $2 } END {
-    printf "%.0f\n", $2/first }' saturation-layers.tsv >ratio
-say "In the sigmoid net the first layer gets 1/$(cat ratio) of what the last one gets: at the same
+    unit = 10^(int(log($2/first)/log(10)) - 1)
+    printf "%.0f\n", int($2/first/unit + 0.5)*unit }' saturation-layers.tsv >ratio
+say "In the sigmoid net the first layer gets about 1/$(cat ratio) of what the last one gets: at the same
 learning rate it stands still. tanh has slope 1 at 0, relu has slope 1 wherever it is on."
 picture saturation-layers '
 set title "Sigmoid layers shrink the gradient on its way back to the first layer"

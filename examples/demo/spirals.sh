@@ -1,9 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# demo: two and three spirals: a linear model against a net of 100 ReLU units
+# demo: two and three spirals: a linear model, a net of 100 ReLU units
 . "$(dirname "$0")/lib.sh"
 
 title "Spirals"
+say "Points on spiral arms, a class for each arm: no straight line parts them. What can a linear model do
+here, what a net with one hidden layer?"
+
 step "A linear model"
 show spirals-linear.gpf
 run "gradproof check --quiet spirals-linear.gpf"

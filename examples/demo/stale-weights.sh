@@ -1,9 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# demo: weights updated before the error passes through them: no gradient check sees it
+# demo: weights updated too early: no check of a gradient sees it
 . "$(dirname "$0")/lib.sh"
 
 title "Stale weights"
+say "Backprop passes the error back through the weights that made the prediction. A program that first
+updates the weights of a layer and then passes the error through the new ones takes wrong steps, and no
+check of a gradient sees it. What does?"
+
 step "A training procedure with a bug"
 show stale-weights.gpf
 say "The net and its loss are right, and so is the gradient that gradproof derives from them:"
@@ -39,7 +43,8 @@ run_brief "gradproof check --claims only stale-weights.gpf"
 step "Checking the step instead of the gradient"
 say "train --check-step compares what the update really did, (before - after)/rate, with GSL's
 finite differences of the loss, at the rate in use:"
-run "gradproof train --quiet --check-step --rate 0.01 stale-weights.gpf >report.txt; tail -n 1 report.txt"
+run "gradproof train --quiet --check-step --rate 0.01 stale-weights.gpf >report.txt
+tail -n 1 report.txt"
 awk '/^  tensor / { on = 1; next } /^  all/ { on = 0 }
     on && NF { print $1 "\t" $2 "\t" $3 "\t" $4 "\t" $5 "\t" $7 }' report.txt |
     { printf 'tensor\tshape\tchecked\tright\twrong\tvacuous\n' && cat; } | table

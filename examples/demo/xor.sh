@@ -1,9 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# demo: 2-2-1 nets on XOR from 100 seeds: how often they solve it, where they get stuck
+# demo: 2-2-1 nets from 100 seeds: how often solved, where stuck
 . "$(dirname "$0")/lib.sh"
 
 title "XOR"
+say "XOR is 1 where one of two inputs is 1, but not both. A single neuron cannot learn it, as no line parts
+the ones from the zeros; a net with two hidden units can have it. Does gradient descent find the weights?"
+
 step "By hand"
 show xor-sign.gpf
 run_brief "gradproof check --claims only xor-sign.gpf"
@@ -20,7 +23,7 @@ say "The gradient is right. Two starts:"
 good= stuck=
 trained --seeds 1..20 --log few.tsv xor-net.gpf
 good=$(awk -F '\t' 'NR > 1 && $3 < 0.1 { print $1; exit }' few.tsv)
-stuck=$(awk -F '\t' 'NR > 1 && $3 > 1 { print $1; exit }' few.tsv)
+stuck=$(awk -F '\t' 'NR > 1 && $3 > 1.38 && $3 < 1.4 { print $1; exit }' few.tsv)
 for seed in $good $stuck; do
     run "gradproof train --quiet --seed $seed --save at.npz --log $seed.tsv xor-net.gpf"
     sed 's/^z2 .*/&\

@@ -1,6 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-3.0-or-later
-# demo: all weights 0: single layers learn, a net with hidden layers does not
+# demo: all weights 0: single layers learn, hidden layers do not
 . "$(dirname "$0")/lib.sh"
 
 first_gradient() { # MODEL: at zero, by backprop and by GSL, element by element

@@ -82,10 +82,10 @@ static int color_of(gpf_finding_kind k)
     return k == GPF_NEARLY_DEAD || k == GPF_SATURATED || k == GPF_TINY_STEP ? YELLOW : RED;
 }
 
-/* Words of a text from column `at` on, wrapped to 100 columns and indented. */
+/* Words of a text from column `at` on, wrapped to 79 columns and indented. */
 static void put_words(FILE *out, const char *text, int at, int indent)
 {
-    enum { WIDTH = 100 };
+    enum { WIDTH = 79 };
     while (*text) {
         char word[128];
         const int n = (int)strcspn(text, " ");

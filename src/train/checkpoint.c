@@ -147,7 +147,7 @@ static void data(const gpf_train *t, char *buf, size_t size)
 static const making makings[] = {
     { "trained", "the params to train", trained },
     { "samples", "the number of samples", samples },
-    { "formulas", "the loss or an update, as a formula,", formulas },
+    { "formulas", "the formula of the loss or an update", formulas },
     { "data", "the data", data },
 };
 enum { N_MAKINGS = sizeof makings / sizeof *makings };
@@ -324,8 +324,8 @@ static int compare_makings(const gpf_archive *a, const gpf_train *t, gpf_diag *w
             return missing(why, "made", makings[i].name);
         if (strcmp(then, text))
             return gpf__diag(why, GPF_EDATA,
-                             "%s of the checkpoint's run was other (%.60s, not %s); to start a new "
-                             "run from its params, load them (--load)",
+                             "the checkpoint is of another run: it differs in %s (%.60s there, %s "
+                             "here); to start a new run from its params, load them (--load)",
                              makings[i].what, then, text);
     }
     return GSL_SUCCESS;

@@ -20,12 +20,15 @@ static const gpf_setting settings[] = {
         "samples at once: bfgs cg-fr cg-pr steepest lm"),
     ROW(rate, REAL, 0, DBL_MAX, "learning rate; of a minimiser: the length of its first step"),
     ROW(weight_decay, REAL, 0, DBL_MAX,
-        "of the optimiser: adds weight_decay * param to the gradient of every param; see l2"),
-    ROW(momentum, REAL, 0, BELOW_1, "of momentum, nesterov: the part of the last step kept"),
-    ROW(decay, REAL, 0, BELOW_1, "of rmsprop: how slowly it forgets squared gradients"),
-    ROW(beta1, REAL, 0, BELOW_1, "of adam, adamw: how slowly they forget gradients"),
-    ROW(beta2, REAL, 0, BELOW_1, "of adam, adamw: how slowly they forget squared gradients"),
-    ROW(epsilon, REAL, 0, DBL_MAX, "of adagrad .. adamw: keeps them from dividing by 0"),
+        "of the optimiser: adds weight_decay * param to the gradient of every param, in adamw to\n"
+        "the step; see l2 (0; adamw: 0.01)"),
+    ROW(momentum, REAL, 0, BELOW_1, "of momentum, nesterov: the part of the last step kept (0.9)"),
+    ROW(decay, REAL, 0, BELOW_1, "of rmsprop: how slowly it forgets squared gradients (0.9)"),
+    ROW(beta1, REAL, 0, BELOW_1, "of adam, adamw: how slowly they forget gradients (0.9)"),
+    ROW(beta2, REAL, 0, BELOW_1,
+        "of adam, adamw: how slowly they forget squared gradients (0.999)"),
+    ROW(epsilon, REAL, 0, DBL_MAX,
+        "of adagrad .. adamw: keeps them from dividing by 0 (1e-8; adagrad: 1e-10)"),
     ROW(tolerance, REAL, DBL_MIN, BELOW_1, "of bfgs .. steepest: how roughly a line is searched"),
     ROW(schedule, SCHEDULE, 0, 0, "of the rate: constant, step or cosine"),
     ROW(warmup, REAL, 0, DBL_MAX, "epochs in which the rate grows to its full size"),
@@ -41,11 +44,11 @@ static const gpf_setting settings[] = {
         "whatever the batch"),
     ROW(clip, REAL, 0, DBL_MAX, "longest gradient, as a norm over all params; 0: any"),
     ROW(patience, WHOLE, 0, 0x1p53,
-        "evaluations without a better held-out loss until it stops and goes back to the best\n"
-        "params; 0: never"),
+        "evaluations without a better held-out loss (loss, if nothing is held out) until it stops\n"
+        "and goes back to the best params; 0: never"),
     ROW(until_loss, REAL, -DBL_MAX, DBL_MAX, "stop when the loss is as low"),
     ROW(until_gradient, REAL, 0, DBL_MAX, "stop when the norm of the gradient is as small"),
-    ROW(until_accuracy, REAL, 0, 1, "stop when such a part is classified rightly"),
+    ROW(until_accuracy, REAL, 0, 1, "stop when such a part of the samples is classified rightly"),
     ROW(evaluate, WHOLE, 1, 0x1p53, "epochs between evaluations of loss, held-out loss, accuracy"),
     ROW(check_every, WHOLE, 0, 0x1p53, "epochs between gradient checks against GSL; 0: none"),
     ROW(check_sample, WHOLE, 1, 0x1p53, "elements per tensor in such a check"),
@@ -328,7 +331,7 @@ static int check_fitting(const gpf_train_options *how, bool updates, gpf_diag *w
         bool given, wrong;
         const char *text;
     } cases[] = {
-        { minimizer, how->batch != 0, "batch: it takes all samples at once" },
+        { minimizer, how->batch != 0, "batch: it takes all samples at once, which is batch=0" },
         { minimizer, strcmp(how->schedule, "constant") != 0, "schedule: it chooses its own steps" },
         { minimizer, how->warmup > 0, "warmup: it chooses its own steps" },
         { minimizer || updates, how->clip > 0, "clip: there is no gradient step to clip" },

@@ -130,6 +130,9 @@ static int check_with(gpf_train *t, gpf_diag *why)
         if (!gpf__ok(t->g, w->task.prediction) || !gpf__ok(t->g, w->task.target))
             return gpf_graph_status(t->g, why);
     }
+    if (!isnan(t->how.until_accuracy) && w->task.decision == GPF_DECIDE_NOTHING)
+        return gpf__diag(why, GPF_ENAME,
+                         "until_accuracy needs classes, but nothing shows how one is decided");
     if (w->held_out && t->N && !gpf_point_batch(w->held_out))
         return gpf__diag(why, GPF_EDATA, "nothing is held out: the point has no samples");
     return GSL_SUCCESS;

@@ -319,13 +319,13 @@ static void other_loops(void **state)
     assert_refused((run){ 0 }, &how, "c.npz", GPF_EDATA,
                    "the checkpoint is from epoch 2 already, but epochs is 1");
     assert_refused((run){ .partial = true }, &made, "c.npz", GPF_EDATA,
-                   "the params to train of the checkpoint's run was other");
+                   "the checkpoint is of another run: it differs in the params to train (");
     assert_refused((run){ 0 }, &made, "none.npz", GPF_EFILE, "No such file");
     gpf_params_write(r.g, gpf_point_params(r.at), "params.npz", NULL);
     assert_refused((run){ 0 }, &made, "params.npz", GPF_EDATA, "is no checkpoint of a run");
     r.x[3] += 1;
     save(&r, "data.npz");
-    assert_refused((run){ 0 }, &made, "data.npz", GPF_EDATA, "the data of the checkpoint's run");
+    assert_refused((run){ 0 }, &made, "data.npz", GPF_EDATA, "it differs in the data (");
     finish(&r);
     run other = { .by_formulas = true };
     begin_well(&other, &made);

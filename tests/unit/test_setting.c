@@ -190,7 +190,7 @@ static void test_check(void **state)
         { "sgd", true, "weight_decay", "0.5", GPF_ENAME,
           "weight_decay: the update formulas of the model take its place" },
         { "bfgs", false, "batch", "5", GPF_ENAME,
-          "bfgs does not go with batch: it takes all samples at once" },
+          "bfgs does not go with batch: it takes all samples at once, which is batch=0" },
         { "bfgs", false, "schedule", "cosine", GPF_ENAME,
           "bfgs does not go with schedule: it chooses its own steps" },
         { "lm", false, "warmup", "1", GPF_ENAME,
