@@ -15,7 +15,17 @@
 #endif
 
 /* Which verbs take an option. */
-enum { CHECK = 1, TRAIN = 2, EVAL = 4, GRAD = 8, GRAPH = 16, OPS = 32, PREDICT = 64, HEALTH = 128, DEMO = 256 };
+enum {
+    CHECK = 1,
+    TRAIN = 2,
+    EVAL = 4,
+    GRAD = 8,
+    GRAPH = 16,
+    OPS = 32,
+    PREDICT = 64,
+    HEALTH = 128,
+    DEMO = 256
+};
 
 static const char check_exits[] =
     "Exit status:\n"
@@ -34,8 +44,7 @@ static const char train_exits[] =
     "  2  trouble: usage, input, memory, output that cannot be written\n"
     "  3  it ended early: a loss or param that is not finite, or ^C\n";
 
-static const char demo_exits[] =
-    "Exit status: that of the script, 2 if there is none.\n";
+static const char demo_exits[] = "Exit status: that of the script, 2 if there is none.\n";
 
 static const cmd_verb verbs[] = {
     { "check", "MODEL", "is the gradient right, element by element?",

@@ -45,7 +45,8 @@ backward --load step1.npz dying-relu.gpf
 say "One large error, one step, and unit 0 is off for both samples: it is dead. Its row of the
 gradient is 0. Only unit 1 and the output bias still learn. The error does come back to a1, where the
 loss would fall if unit 0 gave more; the slope 0 between z1 and a1 lets none of it through:"
-run "gradproof grad --load step1.npz --wrt a1 --wrt z1 dying-relu.gpf"
+gradproof grad --load step1.npz --wrt a1 --wrt z1 dying-relu.gpf | cells |
+    samples "d/da1 d/dz1" | digits | sed 's/d\/d/dloss\/d/g' | table
 gradproof graph --values --grad --dot --of loss --load step1.npz dying-relu.gpf >dying-relu-graph.dot
 graph_picture dying-relu-graph
 
@@ -163,7 +164,7 @@ for f in relu leaky_relu elu swish; do
 done
 table <others.tsv
 say "leaky_relu (slope 0.01), elu and swish have a slope where relu has none, so no unit is lost, and
-more of the seeds learn. They do not help against raw inputs and a large rate: there the units live,
+more of the seeds learn. They do not help against raw inputs and a large rate: there most units live,
 but the loss runs away."
 
 step "What helps: an initialisation of the right size"

@@ -62,19 +62,32 @@ shown() { # the command as it stands in the script, without its indentation
     printf '%s\n' "$1" | sed -e '1s/^/$ /' -e '2,$s/^ */    /'
 }
 
-# Long lines of prose broken as a terminal would, but between words and indented.
+# Long lines of prose broken as a terminal would, but between words and indented. A line that was
+# broken already, its second half indented as far, is filled up anew.
 wrapped() {
     awk '
+        function fill(indent, next_indent,   cut) {
+            while (length(line) > 79) {
+                cut = 79
+                while (cut > 40 && substr(line, cut, 1) != " ") cut--
+                if (cut == 40) break
+                print substr(line, 1, cut - 1)
+                line = next_indent substr(line, cut + 1)
+                broken = 1
+            }
+        }
         { match($0, /^ */)
-          indent = substr($0, 1, RLENGTH) "    "
-          while (length > 79) {
-              cut = 79
-              while (cut > 40 && substr($0, cut, 1) != " ") cut--
-              if (cut == 40) break
-              print substr($0, 1, cut - 1)
-              $0 = indent substr($0, cut + 1)
+          here = substr($0, 1, RLENGTH)
+          if (broken && RLENGTH > 8 && here == deep) {
+              line = line " " substr($0, RLENGTH + 1)
+          } else {
+              if (NR > 1) print line
+              line = $0
+              broken = 0
           }
-          print }'
+          deep = here
+          fill(here, RLENGTH > 8 ? here : here "    ") }
+        END { if (NR) print line }'
 }
 
 single_spaced() {

@@ -85,7 +85,7 @@ the columns of W1 are equal to the last bit. Four units that compute the same ar
 
 step "Not an accident of these numbers: the same as claims"
 say "The whole gradient of the zero net is that of the output bias, whatever X, y and b are:"
-run "grep -n -A 4 '^# tanh' zero-init-claims.gpf"
+run "grep -A 6 '^# tanh' zero-init-claims.gpf"
 run_brief "gradproof check --claims only zero-init-claims.gpf"
 say "And a net whose units are alike gets a gradient whose units are alike, so it stays that way:"
 run "grep -A 4 '^J_sigmoid' symmetry-claims.gpf"

@@ -68,6 +68,9 @@ static const double grows = 1e3, shrinks = 1e-5;
 /* Variance of a prediction as part of the target's: it says nothing of the samples; it is the same for
  * all but for roundings. */
 static const double no_spread = 1e-6, same_spread = 1e-20;
+/* The same of a net that has settled on a constant; and how much of what pulls the prediction one way
+ * may be left over what pulls the other: 0 at the best constant. */
+static const double little_spread = 1e-3, balanced = 1e-2;
 /* Cosine between residuals and what a layer sees: below, its weights cannot use them; above, they
  * clearly can. Of noise alone it is about 1/sqrt(samples). */
 static const double unrelated = 1e-4, related = 0.05;
@@ -761,16 +764,34 @@ static double correlation(const gpf_health *h)
     return n ? sum / (double)n : GSL_NAN;
 }
 
+/* Is the prediction where the loss has the best constant: sum over the samples of d loss/d p = 0? */
+static bool best_constant(const gpf_health *h)
+{
+    const double *sum = gpf__measure(h, h->pull[0]), *size = gpf__measure(h, h->pull[1]);
+    const size_t n = sum ? gpf_plan_output_size(h->plan, h->pull[0]) : 0;
+    for (size_t i = 0; i < n; i++)
+        if (!(fabs(sum[i]) <= balanced * size[i]))
+            return false;
+    return n > 0;
+}
+
 /* The prediction says the same of every sample, and no weight is about to change that: a net that
- * begins with zeros in its last layer does predict the same, but will not for long. */
+ * begins with zeros in its last layer does predict the same, but will not for long. A net with hidden
+ * layers that sits at the best constant hardly moves either: what comes through to its last weights
+ * is nearly the same for every sample. */
 static void judge_constant(gpf_health *h)
 {
     char label[64];
-    if (!(spread_of(h) <= no_spread))
+    const double spread = spread_of(h);
+    double use = 0;
+    bool hidden = false;
+    for (size_t l = 0; l < h->found.n; l++) {
+        use = fmax(use, use_of(h, l));
+        hidden = hidden || h->layer[l].hidden;
+    }
+    const bool same = spread <= no_spread && use <= unrelated;
+    if (!same && !(hidden && spread <= little_spread && use <= related && best_constant(h)))
         return;
-    for (size_t l = 0; l < h->found.n; l++)
-        if (use_of(h, l) > unrelated)
-            return;
     /* A dead layer or zero weights have told it already. */
     for (size_t i = 0; i < h->n_findings; i++)
         if (h->finding[i].n_units == 0 &&
@@ -779,7 +800,9 @@ static void judge_constant(gpf_health *h)
     words w = { "" };
     gpf__format(
         w.text, sizeof w.text,
-        "%s is the same for every sample, and no weight has a gradient that would change it",
+        same ? "%s is the same for every sample, and no weight has a gradient that would change it"
+             : "the loss is stuck where the best constant has it: %s is nearly the same for every "
+               "sample",
         name(h, h->task.prediction, label));
     add(h, GPF_CONSTANT, -1, h->task.prediction, 0, &w);
 }

@@ -98,11 +98,13 @@ static void want_product(gpf_health *h, gpf_graph *g, size_t p, gpf_node gradien
     f->step = of->unit_axis ? f->units : 1;
 }
 
-/* How prediction and target spread over the samples, column by column. */
-static void want_task(gpf_health *h, gpf_graph *g, outputs *out)
+/* How prediction and target spread over the samples, column by column, and where the loss pulls the
+ * prediction. */
+static void want_task(gpf_health *h, gpf_graph *g, gpf_node gradient, outputs *out)
 {
     for (int i = 0; i < 3; i++)
         h->spread[i] = GPF__ABSENT;
+    h->pull[0] = h->pull[1] = GPF__ABSENT;
     gpf_node p = h->task.prediction, t = h->task.target;
     if (p <= GPF_POISON || t <= GPF_POISON)
         return;
@@ -122,15 +124,23 @@ static void want_task(gpf_health *h, gpf_graph *g, outputs *out)
                                       gpf_mul(g, gpf_sub(g, p, gpf_mean(g, p, axis)),
                                               gpf_sub(g, t, gpf_mean(g, t, axis))),
                                       axis));
+    if (gradient == GPF_NONE)
+        return;
+    h->pull[0] = want(out, gpf_sum(g, gradient, axis));
+    h->pull[1] = want(out, gpf_sum(g, gpf_abs(g, gradient), axis));
 }
 
 static int want_all(gpf_health *h, gpf_graph *g, outputs *out)
 {
     const gpf__layers *const f = &h->found;
-    const size_t params = gpf_graph_n_param_tensors(g), n = params + f->n + f->n_products;
+    const bool predicts = h->task.prediction > GPF_POISON;
+    const size_t params = gpf_graph_n_param_tensors(g), last = params + f->n + f->n_products,
+                 n = last + predicts;
     gpf_node *xs = malloc(2 * n * sizeof *xs), *grads = xs + n;
     if (!xs)
         return GSL_ENOMEM;
+    if (predicts)
+        xs[last] = h->task.prediction;
     for (size_t i = 0; i < params; i++)
         xs[i] = gpf_graph_param(g, i);
     for (size_t l = 0; l < f->n; l++)
@@ -146,7 +156,7 @@ static int want_all(gpf_health *h, gpf_graph *g, outputs *out)
     for (size_t p = 0; p < f->n_products && !gpf_graph_status(g, NULL); p++)
         want_product(h, g, p, grads[params + f->n + p], out);
     if (!gpf_graph_status(g, NULL))
-        want_task(h, g, out);
+        want_task(h, g, predicts ? grads[last] : GPF_NONE, out);
     free(xs);
     return gpf_graph_status(g, NULL) ? gpf_graph_status(g, NULL) : out->status;
 }

@@ -84,6 +84,7 @@ struct gpf_health {
     size_t *params;          /* gradient of param i: output, or GPF__ABSENT */
     int *cause;              /* of finding.c, per param */
     size_t spread[3];        /* of prediction and target: variances, covariance */
+    size_t pull[2];          /* sums over the samples of d loss/d prediction and of its size */
     gpf_plan *plan;
     gpf_workspace *ws;
     const gpf_point *at; /* of this run */
