@@ -418,7 +418,7 @@ static int reserve(gpf_train *t, gpf_diag *why)
     if (t->how.clip > 0)
         ok = ok && (t->scaled = malloc(t->n * sizeof *t->scaled));
     if (t->how.patience)
-        ok = ok && (t->best = malloc(t->n * sizeof *t->best));
+        ok = ok && (t->best = calloc(t->n, sizeof *t->best));
     return ok ? GSL_SUCCESS : no_memory(why);
 }
 
