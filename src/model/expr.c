@@ -304,7 +304,7 @@ static int axis_value(gpf_model *m, const gpf__ast *a, gpf_node x, ptrdiff_t *k)
     char what[100], label[64];
     gpf__format(what, sizeof what, "%s has %td axes", gpf_node_label(m->g, x, label, sizeof label),
                 rank);
-    ptrdiff_t axis;
+    ptrdiff_t axis = 0;
     const int status = gpf__integer(m, a, what, -rank, rank - 1, &axis);
     if (status)
         return status;

@@ -173,7 +173,7 @@ int gpf__archive_room(gpf_archive *a, const char *name, gpf_shape shape, double 
 
 int gpf_archive_add(gpf_archive *a, const char *name, gpf_shape shape, const double *values)
 {
-    double *room;
+    double *room = NULL;
     const int status = gpf__archive_room(a, name, shape, &room, NULL);
     if (status == GSL_ENOMEM)
         GSL_ERROR("no memory for an array", GSL_ENOMEM);

@@ -405,7 +405,7 @@ static int read_vectors(const gpf_archive *a, const gpf_train *t, double *room, 
 static int resume(gpf_train *t, const gpf_archive *a, double *room, gpf_diag *why)
 {
     gpf__run_state now;
-    size_t optimizer_steps;
+    size_t optimizer_steps = 0;
     vectors v = { 0 };
     int status = compare_makings(a, t, why);
     if (!status)

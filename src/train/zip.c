@@ -254,7 +254,7 @@ static unsigned char *put_number(unsigned char *to, uint64_t x, int size)
 
 static void emit(gpf__zip *z, const void *bytes, size_t n)
 {
-    if (!z->failed && fwrite(bytes, 1, n, z->to) != n) {
+    if (!z->failed && n && fwrite(bytes, 1, n, z->to) != n) {
         z->failed = true;
         if (!errno)
             errno = EIO;
@@ -264,6 +264,8 @@ static void emit(gpf__zip *z, const void *bytes, size_t n)
 
 void gpf__zip_put(gpf__zip_sink *s, const void *bytes, size_t n)
 {
+    if (n == 0) /* crc32_z would begin again at a null pointer */
+        return;
     s->n += n;
     if (s->zip)
         emit(s->zip, bytes, n);

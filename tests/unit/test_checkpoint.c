@@ -5,6 +5,7 @@
 #include "train/archive.h"
 #include "train/loop.h"
 
+#include <malloc.h>
 #include <unistd.h>
 
 enum { N = 11, HELD = 5, IN = 3, HIDDEN = 4, PARAMS = IN * HIDDEN + HIDDEN + HIDDEN + 1 };
@@ -200,6 +201,30 @@ static void patience(void **state)
     interrupt_everywhere(&how, (run){ 0 });
     how.evaluate = 3;
     interrupt_everywhere(&how, (run){ 0 });
+}
+
+/* Before the first evaluation there is no best, and nothing that lay in the memory before. */
+static void nothing_of_the_memory(void **state)
+{
+    (void)state;
+#ifdef M_PERTURB
+    static const char *const files[] = { "55.npz", "aa.npz" };
+    gpf_train_options how = plain("adam");
+    how.patience = 2;
+    for (int i = 0; i < 2; i++) {
+        run r = { 0 };
+        mallopt(M_PERTURB, i ? 0xaa : 0x55);
+        begin_well(&r, &how);
+        save(&r, files[i]);
+        finish(&r);
+    }
+    mallopt(M_PERTURB, 0);
+    assert_same_file(files[0], files[1]);
+    remove(files[0]);
+    remove(files[1]);
+#else
+    skip();
+#endif
 }
 
 static void whole_batches(void **state)
@@ -423,7 +448,7 @@ int main(void)
         cmocka_unit_test(whole_batches), cmocka_unit_test(formulas),
         cmocka_unit_test(minimizers),    cmocka_unit_test(goes_on),
         cmocka_unit_test(other_loops),   cmocka_unit_test(damaged),
-        cmocka_unit_test(unwritable),
+        cmocka_unit_test(unwritable),    cmocka_unit_test(nothing_of_the_memory),
     };
     if (!mkdtemp(folder) || chdir(folder))
         return 1;

@@ -74,6 +74,7 @@ static void put_arg(void *arg, gpf__zip_sink *s)
 {
     const char *text = arg;
     gpf__zip_put(s, text, 1);
+    gpf__zip_put(s, NULL, 0);
     gpf__zip_put(s, text + 1, strlen(text) - 1);
 }
 
