@@ -20,5 +20,5 @@ int main(void)
     gpf_check_free(check);
     gpf_point_free(at);
     gpf_graph_free(g);
-    return outcome;
+    return (int)outcome;
 }

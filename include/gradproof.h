@@ -3,7 +3,7 @@
  * The headers in reading order; each is the manual of its stage.
  *
  *   model text -> graph -> gradient graph -> plan -> values -> check -> report
- *                                                        -> train
+ *                                                           -> train
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -16,8 +16,8 @@
 #include <gradproof/grad.h>
 #include <gradproof/plan.h>
 #include <gradproof/check.h>
-#include <gradproof/model.h>
 #include <gradproof/train.h>
+#include <gradproof/model.h>
 #include <gradproof/report.h>
 
 #ifdef __cplusplus

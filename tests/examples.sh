@@ -4,8 +4,10 @@
 # examples/ compile, and run without a complaint; the programs also as C++.
 . "$top_src/tests/lib.sh"
 
-runs() { # LANGUAGE SOURCE
-    build_program "$1" "$2" "$tmp/program" && (cd "$top_src" && "$tmp/program") >"$tmp/output" ||
+runs() { # LANGUAGE SOURCE: what it saves, if anything, is a file of params
+    rm -f "$tmp/saved.npz"
+    build_program "$1" "$2" "$tmp/program" || return 1
+    (cd "$top_src" && "$tmp/program" "$tmp/saved.npz") >"$tmp/output" ||
         { tail -n 20 "$tmp/output" && return 1; }
 }
 
@@ -33,4 +35,8 @@ for program in "$top_src"/examples/*.c; do
         skip "${program#"$top_src/"} as C++" "no C++ compiler"
     fi
 done
+saves() { # SOURCE
+    runs c "$1" && [ -s "$tmp/saved.npz" ]
+}
+try "examples/train.c saves its params" saves "$top_src/examples/train.c"
 finish

@@ -50,4 +50,12 @@ installed_command() {
         (cd "$top_src" && "$stage$bindir/gradproof" check --quiet examples/xor.gpf)
 }
 try "the installed command" installed_command
+
+# From its own share directory, though another prefix was configured.
+installed_demos() {
+    cd / && "$stage$bindir/gradproof" demo >"$tmp/output" && cat "$tmp/output" &&
+        grep "$stage.*/demo" "$tmp/output" &&
+        "$stage$bindir/gradproof" demo zero-init >"$tmp/output" && tail -n 2 "$tmp/output"
+}
+try "the installed demonstrations" installed_demos
 finish

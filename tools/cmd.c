@@ -5,6 +5,7 @@
 #include <fnmatch.h>
 #include <stdarg.h>
 #include <stdatomic.h>
+#include <unistd.h>
 
 /* What GSL's handler was told first. Threads of the checker may report at once. */
 static char gsl_reason[256];
@@ -54,10 +55,7 @@ static json_t *diag_json(const gpf_diag *d)
     bad |= json_object_set_new(e, "width", json_integer(d->width));
     bad |= json_object_set_new(e, "caret", json_integer(d->caret));
     bad |= json_object_set_new(e, "source", cmd_json_text(d->source));
-    if (!bad)
-        return e;
-    json_decref(e);
-    return NULL;
+    return cmd_json_built(e, bad);
 }
 
 int cmd_fail(const cmd *o, const gpf_diag *why, size_t shown, size_t total)
@@ -82,11 +80,7 @@ int cmd_fail(const cmd *o, const gpf_diag *why, size_t shown, size_t total)
             bad |= json_array_append_new(errors, diag_json(&why[i]));
         bad |= json_object_set_new(members, "errors", errors);
         bad |= json_object_set_new(members, "errors_total", json_integer((json_int_t)total));
-        if (bad) {
-            json_decref(members);
-            members = NULL;
-        }
-        cmd_put_json(o, members);
+        cmd_put_json(o, cmd_json_built(members, bad));
     }
     return GPF_OUTCOME_TROUBLE;
 }
@@ -108,6 +102,14 @@ int cmd_fail_status(const cmd *o, int status, const gpf_diag *why)
     if (gsl_reason[0])
         return cmd_failf(o, status, "%s", gsl_reason);
     return cmd_failf(o, status, "%s", gpf_strerror(status));
+}
+
+json_t *cmd_json_built(json_t *v, int bad)
+{
+    if (!bad)
+        return v;
+    json_decref(v);
+    return NULL;
 }
 
 json_t *cmd_json_text(const char *s)
@@ -151,12 +153,36 @@ int cmd_put_json(const cmd *o, json_t *members)
     return GPF_OUTCOME_RIGHT;
 }
 
+/* Puts in what other files have for the model. */
+static int load(const cmd *o, gpf_model *m)
+{
+    gpf_diag why = { 0 };
+    int status = 0;
+    if (o->at && strcmp(o->at, "init"))
+        status = gpf_model_read_params(m, o->at, &why);
+    if (!status && o->data)
+        status = gpf_model_read_data(m, o->data, &why);
+    return status ? cmd_fail_status(o, status, &why) : 0;
+}
+
+int cmd_use_color(const cmd *o)
+{
+    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
+    if (o->color != CMD_AUTO)
+        return o->color == CMD_ALWAYS;
+    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") && !(no && *no);
+}
+
 gpf_model *cmd_model(const cmd *o)
 {
     enum { MAX_SHOWN = 20 };
     gpf_diag why[MAX_SHOWN] = { { 0 } };
     size_t n = 0;
-    gpf_model_options how = { .rows = o->rows };
+    gpf_model_options how = { .rows = o->rows, .split = o->split };
+    if (o->data && o->rows == CMD_TEST) {
+        cmd_usage(o, "one of --rows test and --data: of that file, all rows are used", "");
+        return NULL;
+    }
     if (o->seed != CMD_NOT_GIVEN) {
         how.seed = o->seed;
         how.seed_given = 1;
@@ -166,8 +192,7 @@ gpf_model *cmd_model(const cmd *o)
         cmd_fail_status(o, GSL_ENOMEM, NULL);
     else if (!m)
         cmd_fail(o, why, n < MAX_SHOWN ? n : MAX_SHOWN, n);
-    if (m && o->at && strcmp(o->at, "init") && gpf_model_read_params(m, o->at, &why[0])) {
-        cmd_fail_status(o, GPF_EFILE, &why[0]);
+    if (m && load(o, m)) {
         gpf_model_free(m);
         m = NULL;
     }
@@ -306,8 +331,9 @@ int cmd_values_run(const cmd *o, gpf_model *m, const gpf_node *nodes, size_t n, 
     for (size_t i = 0; i < n && present; i++)
         if (nodes[i] != GPF_NONE)
             present[n_present++] = nodes[i];
-    int status = present ? GSL_SUCCESS : GSL_ENOMEM;
-    if (present && n_present) {
+    gpf_diag why = { 0 };
+    int status = present ? gpf_model_bound(m, present, n_present, &why) : GSL_ENOMEM;
+    if (!status && n_present) {
         v->plan = gpf_plan_alloc(g, present, n_present, gpf_point_batch(at));
         v->ws = v->plan ? gpf_workspace_alloc(v->plan) : NULL;
         status = v->ws ? gpf_plan_run(v->plan, v->ws, at) : GSL_ENOMEM;
@@ -316,7 +342,7 @@ int cmd_values_run(const cmd *o, gpf_model *m, const gpf_node *nodes, size_t n, 
     if (!status)
         return 0;
     cmd_values_free(v);
-    return cmd_fail_status(o, status, NULL);
+    return cmd_fail_status(o, status, &why);
 }
 
 void cmd_values_free(cmd_values *v)
@@ -327,7 +353,7 @@ void cmd_values_free(cmd_values *v)
 }
 
 /* The shortest of 15 to 17 digits that reads back as the same number. */
-static void put_number(double x)
+void cmd_put_number(FILE *to, double x)
 {
     char text[40];
     for (int digits = 15; digits <= 17; digits++) {
@@ -335,7 +361,7 @@ static void put_number(double x)
         if (strtod(text, NULL) == x)
             break;
     }
-    fputs(isnan(x) ? "nan" : x == 0 ? "0" : text, stdout); /* the sign of a zero says nothing */
+    fputs(isnan(x) ? "nan" : x == 0 ? "0" : text, to); /* the sign of a zero says nothing */
 }
 
 void cmd_put_values(const char *name, gpf_shape shape, const double *x, size_t n)
@@ -347,7 +373,7 @@ void cmd_put_values(const char *name, gpf_shape shape, const double *x, size_t n
     for (size_t i = 0; i < n; i++) {
         if (i)
             fputs(i % columns ? " " : "; ", stdout);
-        put_number(x[i]);
+        cmd_put_number(stdout, x[i]);
     }
     puts(shape.rank ? "]" : "");
 }

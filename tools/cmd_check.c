@@ -1,39 +1,10 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* gradproof check: is the gradient right, do the claims hold? */
-#define _POSIX_C_SOURCE 200809L /* sigaction, clock_gettime */
+#define _POSIX_C_SOURCE 200809L /* isatty, STDERR_FILENO */
 #include "cmd.h"
-#include <math.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
-
-static volatile sig_atomic_t interrupted;
-
-static void note_interrupt(int sig)
-{
-    (void)sig;
-    interrupted = 1;
-}
-
-/* The first ^C ends the check with a partial report, the second one kills as usual. */
-static void watch_interrupt(void)
-{
-    struct sigaction before,
-        ours = { .sa_handler = note_interrupt, .sa_flags = (int)SA_RESETHAND | SA_RESTART };
-    sigemptyset(&ours.sa_mask);
-    /* Started in the background by a shell, ^C is not meant for us. */
-    if (!sigaction(SIGINT, NULL, &before) && before.sa_handler != SIG_IGN)
-        sigaction(SIGINT, &ours, NULL);
-}
-
-static double now(void)
-{
-    struct timespec t;
-    clock_gettime(CLOCK_MONOTONIC, &t);
-    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
-}
 
 typedef struct progress {
     double start, drawn;
@@ -45,7 +16,7 @@ static int show_progress(void *arg, size_t done, size_t total)
     enum { WIDTH = 20 };
     static const char bar[] = "####################                    ";
     progress *p = arg;
-    double t = now(), part = total ? (double)done / (double)total : 0;
+    double t = cmd_now(), part = total ? (double)done / (double)total : 0;
     if (p->wanted && t - p->start > 0.5 && t - p->drawn > 0.1) {
         int full = (int)(part * WIDTH);
         fprintf(stderr, "\rchecking %3d%% [%.*s] %zu/%zu", (int)(part * 100), WIDTH,
@@ -56,15 +27,7 @@ static int show_progress(void *arg, size_t done, size_t total)
         p->drawn = t;
         p->visible = 1;
     }
-    return interrupted;
-}
-
-static int use_color(const cmd *o)
-{
-    const char *term = getenv("TERM"), *no = getenv("NO_COLOR");
-    if (o->color != CMD_AUTO)
-        return o->color == CMD_ALWAYS;
-    return isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") && !(no && *no);
+    return cmd_interrupted();
 }
 
 /* Everything a check needs and leaves behind, freed in one place. */
@@ -126,6 +89,9 @@ static int prepare(const cmd *o, job *j)
     for (size_t i = 0; i < n; i++)
         j->xs[i] = j->targets[i].node;
     gpf_diag why = { 0 };
+    status = gpf_model_bound(j->model, &y, 1, &why);
+    if (status)
+        return cmd_fail_status(o, status, &why);
     j->check =
         gpf_check_alloc(gpf_model_graph(j->model), y, j->xs, NULL, n,
                         gpf_point_batch(gpf_model_point(j->model)), gpf_model_seed(j->model), &why);
@@ -141,7 +107,7 @@ static int test_claims(const cmd *o, job *j, size_t *n)
     j->claims = calloc(total ? total : 1, sizeof *j->claims);
     if (!j->results || !j->claims)
         return cmd_fail_status(o, GSL_ENOMEM, NULL);
-    for (size_t i = 0; i < total && !interrupted; i++) {
+    for (size_t i = 0; i < total && !cmd_interrupted(); i++) {
         gpf_model_claim claim = gpf_model_claim_at(j->model, i);
         int status = gpf_claim_run(gpf_model_graph(j->model), claim.left, claim.right, claim.uses,
                                    claim.n_uses, gpf_model_point(j->model),
@@ -196,7 +162,7 @@ static int check_model(const cmd *o, job *j)
     char stopped[96] = "";
     if (o->fast && o->sample)
         return cmd_usage(o, "one of --fast and --sample", "");
-    watch_interrupt();
+    cmd_watch_interrupt();
     j->model = cmd_model(o);
     int status = j->model ? prepare(o, j) : GPF_OUTCOME_TROUBLE;
     if (!status)
@@ -204,7 +170,7 @@ static int check_model(const cmd *o, job *j)
     if (status)
         return status;
 
-    progress p = { .start = now(), .wanted = isatty(STDERR_FILENO) && !o->quiet };
+    progress p = { .start = cmd_now(), .wanted = isatty(STDERR_FILENO) && !o->quiet };
     gpf_check_options how = gpf_check_defaults();
     how.sample = o->sample;
     how.fast = o->fast;
@@ -226,14 +192,14 @@ static int check_model(const cmd *o, job *j)
     status = test_claims(o, j, &n_claims);
     if (status)
         return status;
-    if (interrupted && !*stopped)
+    if (cmd_interrupted() && !*stopped)
         snprintf(stopped, sizeof stopped, "interrupted after %zu claim%s", n_claims,
                  n_claims == 1 ? "" : "s");
 
     gpf_report_options report = gpf_report_defaults();
     report.all = o->all;
     report.quiet = o->quiet;
-    report.color = use_color(o);
+    report.color = cmd_use_color(o);
     report.model = strcmp(o->args[0], "-") ? o->args[0] : "standard input";
     report.output = j->output;
     report.notes = j->notes;
@@ -241,7 +207,7 @@ static int check_model(const cmd *o, job *j)
     report.n_claims = n_claims;
     report.how = &how;
     report.model_seed = gpf_model_seed(j->model);
-    report.seconds = now() - p.start;
+    report.seconds = cmd_now() - p.start;
     report.stopped = *stopped ? stopped : NULL;
     status = (o->json ? gpf_report_json : gpf_report_text)(stdout, j->check, &report);
     if (status && status != GSL_EFAILED) /* main tells of write errors */

@@ -23,11 +23,7 @@ static int print_json(const cmd *o, const cmd_named *named, size_t n, const cmd_
         bad += json_array_append_new(list, item) != 0;
     }
     bad += json_object_set_new(all, "nodes", list) != 0;
-    if (bad) {
-        json_decref(all);
-        all = NULL;
-    }
-    return cmd_put_json(o, all);
+    return cmd_put_json(o, cmd_json_built(all, bad));
 }
 
 /* The nodes to print: those of the NAMEs, or the output. */

@@ -47,11 +47,7 @@ static int print_json(const cmd *o, const gradients *d)
         bad += json_array_append_new(list, item) != 0;
     }
     bad += json_object_set_new(all, "gradients", list) != 0;
-    if (bad) {
-        json_decref(all);
-        all = NULL;
-    }
-    return cmd_put_json(o, all);
+    return cmd_put_json(o, cmd_json_built(all, bad));
 }
 
 static int print_gradients(const cmd *o, gpf_model *m, gpf_node y, const char *name,

@@ -50,10 +50,7 @@ static json_t *row_json(const char *name, int arity, const char *formula, const 
                                      json_pack("{s:s, s:s}", "name", p->name, "default", value));
     }
     bad |= json_object_set_new(o, "params", params);
-    if (!bad)
-        return o;
-    json_decref(o);
-    return NULL;
+    return cmd_json_built(o, bad);
 }
 
 static int print_json(const cmd *o)
@@ -73,11 +70,7 @@ static int print_json(const cmd *o)
             fns, row_json(fn->name, fn->arity, fn->formula, fn->latex, fn->params));
     bad |= json_object_set_new(all, "ops", ops);
     bad |= json_object_set_new(all, "functions", fns);
-    if (bad) {
-        json_decref(all);
-        all = NULL;
-    }
-    return cmd_put_json(o, all);
+    return cmd_put_json(o, cmd_json_built(all, bad));
 }
 
 int cmd_ops(const cmd *o)

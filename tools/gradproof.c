@@ -4,39 +4,91 @@
 #include "cmd.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <float.h>
 #include <getopt.h>
 #include <gsl/gsl_version.h>
 #include <limits.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #ifdef _OPENMP
 #include <omp.h>
 #endif
 
+/* Which verbs take an option. */
+enum {
+    CHECK = 1,
+    TRAIN = 2,
+    EVAL = 4,
+    GRAD = 8,
+    GRAPH = 16,
+    OPS = 32,
+    PREDICT = 64,
+    HEALTH = 128,
+    DEMO = 256
+};
+
+static const char check_exits[] =
+    "Exit status:\n"
+    "  0  nothing is wrong, and in every tensor something was really tested;\n"
+    "     a kink with its value between both slopes counts as tested\n"
+    "  1  something is wrong: an element, or a refuted claim\n"
+    "  2  trouble: usage, input, memory, output that cannot be written\n"
+    "  3  nothing is wrong, but a tensor or a claim was not really tested\n";
+
+static const char health_exits[] = "Exit status: 0 healthy, 1 findings, 2 trouble.\n";
+
+static const char train_exits[] =
+    "Exit status:\n"
+    "  0  it ran to its end; with --seeds, however the runs ended\n"
+    "  1  a check of the gradient or the step found an element wrong\n"
+    "  2  trouble: usage, input, memory, output that cannot be written\n"
+    "  3  it ended early: a loss or param that is not finite, or ^C\n";
+
+static const char demo_exits[] = "Exit status: that of the script: 0, or 2 in trouble.\n";
+
 static const cmd_verb verbs[] = {
     { "check", "MODEL", "is the gradient right, element by element?",
       "Compares backprop with GSL's finite differences for every element of every param,\n"
       "tests the claims of the model, and explains what disagrees.",
-      "gradproof check --wrt 'W*' --sample 20 examples/advertising.gpf", 1, 1, cmd_check },
+      "gradproof check --wrt 'W*' --sample 20 examples/advertising.gpf", 1, 1, cmd_check, CHECK,
+      check_exits },
+    { "train", "MODEL", "fit the params",
+      "Minimises the loss, as the model's train statements say and the options over them, and\n"
+      "prints how it goes.",
+      "gradproof train --save iris.npz --log iris.tsv examples/iris.gpf", 1, 1, cmd_train, TRAIN,
+      train_exits },
+    { "health", "MODEL", "can this net learn?",
+      "Looks for units that are dead, saturated or identical, for params without a gradient, for\n"
+      "gradients and values that vanish or explode, and says why and what usually helps.",
+      "gradproof health --load trained.npz examples/iris.gpf", 1, 1, cmd_health, HEALTH,
+      health_exits },
+    { "predict", "MODEL", "what the model says of other samples, as CSV",
+      "Prints the prediction, one row per sample, and the class where the loss shows how one is\n"
+      "decided: a header, then numbers that read back exactly.",
+      "gradproof predict --load trained.npz --data new.csv examples/iris.gpf", 1, 1, cmd_predict,
+      PREDICT, NULL },
     { "eval", "MODEL [NAME]...", "values of nodes",
       "Prints the nodes whose names match the NAMEs (patterns are allowed), or the output, as\n"
-      "lines NAME = [..; ..] that --at reads back exactly where they are params.",
-      "gradproof eval examples/xor.gpf p 'W*' > start.txt", 1, INT_MAX, cmd_eval },
+      "lines NAME = [..; ..] that --load reads back exactly where they are params.",
+      "gradproof eval examples/xor.gpf p 'W*' > start.txt", 1, INT_MAX, cmd_eval, EVAL, NULL },
     { "grad", "MODEL", "gradients, as backprop computes them",
       "Prints the gradient of the output by every param, as lines grad(f, x) = [..; ..].",
-      "gradproof grad --of loss --wrt W1 examples/xor.gpf", 1, 1, cmd_grad },
+      "gradproof grad --of loss --wrt W1 examples/xor.gpf", 1, 1, cmd_grad, GRAD, NULL },
     { "graph", "MODEL", "the nodes, as text or for Graphviz",
       "Prints the graph one node a line, of the whole model or of what --of NODE needs.",
-      "gradproof graph --grad --dot examples/xor.gpf | dot -Tsvg > xor.svg", 1, 1, cmd_graph },
+      "gradproof graph --grad --dot examples/xor.gpf | dot -Tsvg > xor.svg", 1, 1, cmd_graph, GRAPH,
+      NULL },
     { "ops", "", "the ops and functions a model can use",
       "Prints every op with its parameters, formula and derivative at a tie, then the functions\n"
       "that are composed of ops.",
-      "gradproof ops --json", 0, 0, cmd_ops },
+      "gradproof ops --json", 0, 0, cmd_ops, OPS, NULL },
+    { "demo", "[NAME]", "demonstrations, step by step",
+      "Lists the demonstrations, or runs one: a shell script around models, in a folder of files\n"
+      "that are meant to be opened and changed. The exit status is the script's.",
+      "gradproof demo dying-relu --plot pictures", 0, 1, cmd_demo, DEMO, demo_exits },
 };
 enum { N_VERBS = sizeof verbs / sizeof *verbs };
-
-/* Which verbs take an option: bits by position in the table above. */
-enum { CHECK = 1, EVAL = 2, GRAD = 4, GRAPH = 8, OPS = 16 };
 
 typedef struct option_row {
     const char *name, *arg; /* arg: what to call the argument, NULL: none */
@@ -81,6 +133,53 @@ static const char *set_count(void *field, const char *arg)
 static const char *set_seed(void *field, const char *arg)
 {
     return set_whole(field, arg, "4294967295") ? WHOLE "4294967295" : NULL;
+}
+
+/* NaN for what is no decimal number. */
+static double number(const char *arg)
+{
+    char *end;
+    const double x = strtod(arg, &end);
+    return !*arg || *end || strpbrk(arg, "xX \t\n\v\f\r") ? NAN : x;
+}
+
+static const char *set_part(void *field, const char *arg)
+{
+    const double x = number(arg);
+    if (!(x > 0 && x < 1))
+        return "a number between 0 and 1";
+    *(double *)field = x;
+    return NULL;
+}
+
+/* A..B */
+static const char *set_seeds(void *field, const char *arg)
+{
+    enum { MOST = 1000000 };
+    size_t *seeds = field;
+    const char *dots = strstr(arg, "..");
+    char from[24];
+    const char *expected = "A..B, two whole numbers, for at most 1000000 runs";
+    if (!dots || (size_t)(dots - arg) >= sizeof from)
+        return expected;
+    snprintf(from, sizeof from, "%.*s", (int)(dots - arg), arg);
+    size_t range[2];
+    if (set_seed(&range[0], from) || set_seed(&range[1], dots + 2) || range[1] < range[0] ||
+        range[1] - range[0] >= MOST)
+        return expected;
+    memcpy(seeds, range, sizeof range);
+    return NULL;
+}
+
+/* The field is the whole cmd: whether it was given counts too. */
+static const char *set_rate(void *field, const char *arg)
+{
+    cmd *o = field;
+    o->rate = number(arg);
+    o->rate_given = 1;
+    if (!(o->rate > 0 && o->rate <= DBL_MAX))
+        return "a number above 0";
+    return NULL;
 }
 
 static const char *set_choice(void *field, const char *arg, const char *choices)
@@ -129,16 +228,52 @@ static const option_row options[] = {
     { "wrt", "PATTERN", CHECK | GRAD | GRAPH, add_pattern, 0,
       "names of params, data or assigned nodes to differentiate by;\n"
       "* ? [..] as in the shell; may be repeated; default: all params" },
-    { "of", "NODE", CHECK | GRAD | GRAPH, set_text, offsetof(cmd, of),
+    { "wrt", "PATTERN", TRAIN, add_pattern, 0,
+      "names of the params to train; * ? [..] as in the shell; may be\n"
+      "repeated; default: all" },
+    { "of", "NODE", TRAIN, set_text, offsetof(cmd, of),
+      "what is minimised; default: loss, or the last one-element\nassignment" },
+    { "of", "NODE", CHECK | GRAD | GRAPH | HEALTH, set_text, offsetof(cmd, of),
       "the output; default: loss, or the last one-element assignment" },
-    { "at", "init|FILE", CHECK | EVAL | GRAD, set_text, offsetof(cmd, at),
-      "params: as the model initialises them (default), or from a\n"
-      "file of lines NAME = [..] as eval prints them" },
-    { "seed", "S", CHECK | EVAL | GRAD, set_seed, offsetof(cmd, seed),
+    { "of", "NODE", PREDICT, set_text, offsetof(cmd, of),
+      "what is predicted; default: what the loss compares with data" },
+    { "load", "FILE", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_text,
+      offsetof(cmd, at),
+      "params from a file: .safetensors, .npz, or lines NAME = [..]\n"
+      "as eval prints them" },
+    { "at", "init|FILE", CHECK | EVAL | GRAD | GRAPH | HEALTH, set_text, offsetof(cmd, at),
+      "the same; init: as the model initialises them (default)" },
+    { "data", "FILE.csv", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_text,
+      offsetof(cmd, data),
+      "samples from this file in place of the model's: by the same\n"
+      "column names, or NAME, NAME.0, NAME.1, .. for other tables" },
+    { "split", "F", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_part,
+      offsetof(cmd, split), "hold out this part of the samples, over the model's own split" },
+    { "out", "FILE", PREDICT, set_text, offsetof(cmd, out), "write there, not on standard output" },
+    { "seed", "S", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_seed,
+      offsetof(cmd, seed),
       "of initialisers, generators, splits, samples and random points;\n"
       "default: the model's own" },
-    { "rows", ROWS_CHOICES, CHECK | EVAL | GRAD, set_rows, offsetof(cmd, rows),
-      "which rows of a split table; default: train" },
+    { "rows", ROWS_CHOICES, TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_rows,
+      offsetof(cmd, rows), "which rows of a split table; default: train" },
+    { "rate", "R", HEALTH, set_rate, 0,
+      "judge the length of a step of plain descent at this learning rate;\n"
+      "default: the model's, if its optimizer is sgd" },
+    { "seeds", "A..B", TRAIN, set_seeds, offsetof(cmd, seeds),
+      "train once from every seed, a line each" },
+    { "save", "FILE", TRAIN, set_text, offsetof(cmd, save),
+      "the params, and all it takes to go on: .npz or .safetensors" },
+    { "save-every", "K", TRAIN, set_count, offsetof(cmd, save_every),
+      "epochs between saving; default: at the end and, but for GSL's\n"
+      "minimisers, every 10 s" },
+    { "resume", "FILE", TRAIN, set_text, offsetof(cmd, resume), "go on with a run that was saved" },
+    { "log", "FILE", TRAIN, set_text, offsetof(cmd, log),
+      "a row per evaluated epoch, as .tsv or .jsonl" },
+    { "print-every", "K", TRAIN, set_count, offsetof(cmd, print_every),
+      "epochs between lines; default: about 20 lines in all" },
+    { "threads", "T", TRAIN, set_count, offsetof(cmd, threads),
+      "of the CBLAS, for large matrix products; default: 1. With more the\n"
+      "last digits may change" },
     { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
       "check K elements of each tensor, chosen at random; 0: all (default)" },
     { "fast", NULL, CHECK, set_flag, offsetof(cmd, fast),
@@ -152,64 +287,124 @@ static const option_row options[] = {
       "test the claims of the model too (default), not, or only them" },
     { "all", NULL, CHECK, set_flag, offsetof(cmd, all),
       "show every element in order, not only what needs a look" },
-    { "quiet", NULL, CHECK, set_flag, offsetof(cmd, quiet), "print the closing line only" },
-    { "color", COLOR_CHOICES, CHECK, set_color, offsetof(cmd, color),
+    { "quiet", NULL, TRAIN | CHECK | HEALTH, set_flag, offsetof(cmd, quiet),
+      "print the closing line only" },
+    { "color", COLOR_CHOICES, TRAIN | CHECK | HEALTH, set_color, offsetof(cmd, color),
       "colour the verdicts; auto (default): on a terminal" },
     { "grad", NULL, GRAPH, set_flag, offsetof(cmd, grad), "with the gradient of the output" },
+    { "values", NULL, GRAPH, set_flag, offsetof(cmd, values),
+      "with the value of every node; with --grad also d output/d node" },
     { "dot", NULL, GRAPH, set_flag, offsetof(cmd, dot), "as a Graphviz digraph" },
-    { "json", NULL, CHECK | EVAL | GRAD | OPS, set_flag, offsetof(cmd, json),
+    { "plot", "DIR|-", DEMO, set_text, offsetof(cmd, plot),
+      "draw pictures too: SVG and PNG into DIR, with the .gp and .tsv\n"
+      "they are made of; - draws them in the terminal. Needs gnuplot\n"
+      "and, for graphs, Graphviz" },
+    { "json", NULL, TRAIN | CHECK | EVAL | GRAD | OPS | HEALTH, set_flag, offsetof(cmd, json),
       "one JSON object on standard output, errors included" },
-    { "help", NULL, CHECK | EVAL | GRAD | GRAPH | OPS, set_flag, offsetof(cmd, help),
-      "print this and exit" },
+    { "help", NULL, TRAIN | CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH | DEMO, set_flag,
+      offsetof(cmd, help), "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
 
-static const char exit_text[] =
-    "Exit status:\n"
-    "  0  nothing is wrong, and in every tensor something was really tested;\n"
-    "     a kink with its value between both slopes counts as tested\n"
-    "  1  something is wrong: an element, or a refuted claim\n"
-    "  2  trouble: usage, input, memory, output that cannot be written\n"
-    "  3  nothing is wrong, but a tensor or a claim was not really tested\n";
+/* Room for the name of a setting. */
+enum { SETTING_SIZE = 40, MAX_SETTINGS = 64 };
+
+static int has_option(unsigned verb, const char *name)
+{
+    for (int i = 0; i < N_OPTIONS; i++)
+        if (options[i].verbs & verb && !strcmp(options[i].name, name))
+            return 1;
+    return 0;
+}
 
 static void print_help(void)
 {
     printf("Usage: gradproof VERB [OPTION]... [MODEL]\n"
-           "Tells whether a gradient is right and, when it is not, why.\n\nVerbs:\n");
+           "Tells whether a gradient is right and, when it is not, why. Trains models, and\n"
+           "tells whether they can learn.\n"
+           "\nVerbs:\n");
     for (int i = 0; i < N_VERBS; i++)
-        printf("  %-6s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
+        printf("  %-7s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
     printf("\n"
            "gradproof VERB --help   the verb's options\n"
            "gradproof --version     versions, and the CBLAS, threads and CPU in use\n"
-           "\nA MODEL is a text of formulas, see gradproof-model(5); - is standard input.\n\n%s"
+           "\nA MODEL is a text of formulas, see gradproof-model(5); - is standard input.\n"
+           "\nExit status (VERB --help says more):\n"
+           "  0  all is well\n"
+           "  1  something is wrong: an element of the gradient, a claim, a net's health\n"
+           "  2  trouble: usage, input, memory, output that cannot be written\n"
+           "  3  something was not really tested, or training ended early\n"
            "\nExample:\n  %s\n",
-           exit_text, verbs[0].example);
+           verbs[0].example);
+}
+
+/* Words of a text, which begins in column `at` and goes on there where a line of a terminal is full. */
+static void put_words(const char *text, size_t at)
+{
+    enum { WIDTH = 80 };
+    size_t column = at;
+    for (size_t n; *(text += strspn(text, " \n")); text += n) {
+        n = strcspn(text, " \n");
+        if (column > at && column + 1 + n > WIDTH) {
+            printf("\n%*s", (int)at, "");
+            column = at;
+        }
+        column += (size_t)printf("%s%.*s", column > at ? " " : "", (int)n, text);
+    }
+    putchar('\n');
+}
+
+static void print_option(const char *left, const char *help)
+{
+    printf("  %-26s ", left);
+    put_words(help, 29);
+}
+
+/* The option of a setting: its name with - for _. */
+static void setting_option(const gpf_setting *s, char *buf, size_t size)
+{
+    snprintf(buf, size, "%s", s->name);
+    for (char *c = buf; *c; c++)
+        *c = *c == '_' ? '-' : *c;
+}
+
+static void print_settings(void)
+{
+    static const char *const args[] = { [GPF_SETTING_REAL] = " X",
+                                        [GPF_SETTING_WHOLE] = " K",
+                                        [GPF_SETTING_FLAG] = "[=0|1]",
+                                        [GPF_SETTING_OPTIMIZER] = " NAME",
+                                        [GPF_SETTING_SCHEDULE] = " NAME" };
+    const gpf_train_options plain = gpf_train_defaults();
+    const gpf_setting *s;
+    printf("\nSettings, over those of the model's train statements (default):\n");
+    for (size_t i = 0; (s = gpf_setting_at(i)); i++) {
+        char name[SETTING_SIZE], left[64], text[64], help[512];
+        setting_option(s, name, sizeof name);
+        snprintf(left, sizeof left, "--%s%s", name, args[s->type]);
+        gpf_setting_text(&plain, s, text, sizeof text);
+        snprintf(help, sizeof help, "%s%s%s%s", s->help, *text ? " (" : "", text, *text ? ")" : "");
+        if (!has_option(TRAIN, name))
+            print_option(left, help);
+    }
 }
 
 static void print_verb_help(const cmd_verb *v)
 {
-    unsigned bit = 1u << (v - verbs);
-    printf("Usage: gradproof %s [OPTION]...%s%s\n%s\n\nOptions:\n", v->name, *v->args ? " " : "",
-           v->args, v->about);
+    printf("Usage: gradproof %s [OPTION]...%s%s\n", v->name, *v->args ? " " : "", v->args);
+    put_words(v->about, 0);
+    printf("\nOptions:\n");
     for (int i = 0; i < N_OPTIONS; i++) {
         const option_row *r = &options[i];
-        if (!(r->verbs & bit))
+        if (!(r->verbs & v->bit))
             continue;
         char left[64];
         snprintf(left, sizeof left, "--%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
-        printf("  %-26s ", left);
-        for (const char *c = r->help; *c; c++) {
-            if (*c == '\n')
-                printf("\n%29s", "");
-            else
-                putchar(*c);
-        }
-        putchar('\n');
+        print_option(left, r->help);
     }
-    if (v->run == cmd_check)
-        printf("\n%s", exit_text);
-    else
-        printf("\nExit status: 0, or 2 in trouble.\n");
+    if (v->bit == TRAIN)
+        print_settings();
+    printf("\n%s", v->exits ? v->exits : "Exit status: 0, or 2 in trouble.\n");
     printf("\nExample:\n  %s\n", v->example);
 }
 
@@ -229,8 +424,7 @@ static void print_version(void)
            "There is NO WARRANTY, to the extent permitted by law.\n");
 }
 
-/* The checker is parallel itself: a second pool of threads inside CBLAS would only spin. */
-static void use_one_blas_thread(void)
+void cmd_blas_threads(int n)
 {
     static const char *const setters[] = { "openblas_set_num_threads",
                                            "bli_thread_set_num_threads" };
@@ -239,11 +433,11 @@ static void use_one_blas_thread(void)
         if (address && i == 0) {
             void (*set)(int);
             memcpy(&set, &address, sizeof set); /* ISO C has no cast from object to function */
-            set(1);
+            set(n);
         } else if (address) {
             void (*set)(long); /* BLIS' dim_t */
             memcpy(&set, &address, sizeof set);
-            set(1);
+            set(n);
         }
     }
 }
@@ -293,14 +487,43 @@ static void explain(const struct option *longs, const char *arg, char *buf, size
         snprintf(buf, size, "ambiguous option (%s): ", list);
 }
 
+/* Settings are options of their own: N_OPTIONS + i for gpf_setting_at(i). Returns how many. */
+static int setting_options(struct option *longs, char (*name)[SETTING_SIZE], int *row)
+{
+    const gpf_setting *s;
+    int n = 0;
+    for (int i = 0; i < MAX_SETTINGS && (s = gpf_setting_at((size_t)i)); i++) {
+        setting_option(s, name[i], SETTING_SIZE);
+        if (has_option(TRAIN, name[i]))
+            continue;
+        const int arg = s->type == GPF_SETTING_FLAG ? optional_argument : required_argument;
+        longs[n++] = (struct option){ name[i], arg, row, N_OPTIONS + i };
+    }
+    return n;
+}
+
+/* NULL, or what is wrong with the value. There is room for as many as there are args. */
+static const char *add_setting(cmd *o, const gpf_setting *s, const char *value)
+{
+    static gpf_diag why;
+    gpf_train_options scratch = gpf_train_defaults();
+    value = value ? value : "1";
+    if (gpf_setting_set(&scratch, s->name, value, &why))
+        return why.text;
+    o->set[o->n_set++] = (cmd_setting){ s, value };
+    return NULL;
+}
+
 static int run_verb(cmd *o, int argc, char **argv)
 {
-    struct option longs[N_OPTIONS + 1] = { { 0 } };
-    unsigned bit = 1u << (o->verb - verbs);
+    struct option longs[N_OPTIONS + MAX_SETTINGS + 1] = { { 0 } };
+    char names[MAX_SETTINGS][SETTING_SIZE];
     int n = 0, c, row = 0;
     for (int i = 0; i < N_OPTIONS; i++)
-        if (options[i].verbs & bit)
+        if (options[i].verbs & o->verb->bit)
             longs[n++] = (struct option){ options[i].name, options[i].arg != NULL, &row, i };
+    if (o->verb->bit == TRAIN)
+        n += setting_options(longs + n, names, &row);
     /* Errors are kept until all options are read, so that --json is known wherever it stands. */
     char complaint[256] = "";
     const char *about = "";
@@ -308,6 +531,10 @@ static int run_verb(cmd *o, int argc, char **argv)
     while ((c = getopt_long(argc, argv, ":h", longs, NULL)) != -1) {
         if (c == 'h') {
             o->help = 1;
+        } else if (c == 0 && row >= N_OPTIONS) {
+            const char *wrong = add_setting(o, gpf_setting_at((size_t)(row - N_OPTIONS)), optarg);
+            if (wrong && !*complaint)
+                snprintf(complaint, sizeof complaint, "%.250s", wrong);
         } else if (c == 0) {
             const option_row *r = &options[row];
             const char *expected = r->set((char *)o + r->field, optarg);
@@ -354,11 +581,13 @@ static int run(int argc, char **argv)
     for (int i = 0; i < N_VERBS; i++) {
         if (strcmp(argv[1], verbs[i].name))
             continue;
-        cmd o = { .verb = &verbs[i], .seed = CMD_NOT_GIVEN };
+        cmd o = { .verb = &verbs[i], .seed = CMD_NOT_GIVEN, .seeds[1] = CMD_NOT_GIVEN };
         o.wrt = calloc((size_t)argc, sizeof *o.wrt);
-        int status =
-            o.wrt ? run_verb(&o, argc - 1, argv + 1) : cmd_fail_status(&o, GSL_ENOMEM, NULL);
+        o.set = calloc((size_t)argc, sizeof *o.set);
+        int status = o.wrt && o.set ? run_verb(&o, argc - 1, argv + 1)
+                                    : cmd_fail_status(&o, GSL_ENOMEM, NULL);
         free(o.wrt);
+        free(o.set);
         return status;
     }
     char text[300];
@@ -373,7 +602,8 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     gsl_set_error_handler(cmd_gsl_error);
-    use_one_blas_thread();
+    /* The checker is parallel itself: a second pool of threads inside CBLAS would only spin. */
+    cmd_blas_threads(1);
     int status = run(argc, argv);
     /* A report that was not written is no report: /dev/full, a full disk, a closed pipe. */
     int bad = ferror(stdout);

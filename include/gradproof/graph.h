@@ -131,6 +131,13 @@ GPF_API gpf_node gpf_graph_data(const gpf_graph *g, size_t i);
 /* Prints the nodes that y needs (all if y is GPF_NONE), one a line, or as a Graphviz digraph. */
 GPF_API int gpf_graph_print(const gpf_graph *g, gpf_node y, FILE *out);
 GPF_API int gpf_graph_print_dot(const gpf_graph *g, gpf_node y, FILE *out);
+/* The same with notes: for every node printed, note is called with line = 0, 1, .. and writes that
+ * line into buf, until it returns 0. */
+typedef int (*gpf_graph_note)(void *arg, gpf_node n, size_t line, char *buf, size_t size);
+GPF_API int gpf_graph_print_notes(const gpf_graph *g, gpf_node y, FILE *out, gpf_graph_note note,
+                                  void *arg);
+GPF_API int gpf_graph_print_dot_notes(const gpf_graph *g, gpf_node y, FILE *out,
+                                      gpf_graph_note note, void *arg);
 
 #ifdef __cplusplus
 }

@@ -17,7 +17,7 @@
 #ifndef GPF_MODEL_H
 #define GPF_MODEL_H
 
-#include <gradproof/check.h>
+#include <gradproof/train.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -29,6 +29,7 @@ typedef struct gpf_model_options {
     unsigned long seed; /* of initialisers, generators and splits */
     int seed_given;     /* 1: overrides the model's own `seed` statement */
     int rows;           /* which rows of a split: 0 training, 1 test, 2 all */
+    double split;       /* part of the samples to hold out, over the model's own; 0: as it says */
     size_t max_bytes;   /* of tables and params together; 0: 1 GiB. More is GPF_ELIMIT */
 } gpf_model_options;
 
@@ -55,7 +56,56 @@ GPF_API gpf_node gpf_model_output(const gpf_model *m);
 GPF_API gpf_node gpf_model_find(const gpf_model *m, const char *name);
 GPF_API const char *gpf_model_name(const gpf_model *m, size_t i);
 
-/* Reads initial values "NAME = [..]" lines, as `gradproof eval` prints them, over the params. */
+/* A second point of the same model that holds the other rows of its split (options.rows), its params
+ * those of the model's point at this moment. NULL with GPF_EDATA in *why (may be NULL) if the model
+ * holds nothing out. Owned by the caller; its data is the model's. */
+GPF_API gpf_point *gpf_model_rows(gpf_model *m, int rows, gpf_diag *why);
+
+/* Puts other samples in place of the model's: its data statements are evaluated again, with csv()
+ * tables read from the file `path` instead, by the same column names and categories, `standardize`
+ * with the means and deviations of the model's own training rows, `one_hot` with its number of
+ * classes. A table made of neither files nor other tables takes the columns NAME (one column) or
+ * NAME.0, NAME.1, .. . Data of fixed size stay. A table whose columns the file lacks, or that cannot be
+ * made for as many rows, becomes unbound: an error only where it is needed (gpf_model_bound), or if it
+ * is all of them. The point gets as many samples as the file has rows, nothing is held out of
+ * them; pointers into the old point die. On failure everything is as before: GPF_EFILE, GPF_EDATA, ..
+ * with the place in *why. "-" is standard input.
+ *
+ * @example samples
+ *     const char *text = "data  x[N,1] = [1; 2; 3]\n"
+ *                        "param w = [0.5]\n"
+ *                        "p = x @ w\n";
+ *     gpf_model *m = gpf_model_parse(text, strlen(text), "inline", NULL, NULL, 0, NULL);
+ *     FILE *f = fopen("example.csv", "w");
+ *     fputs("id,x\n1,7\n2,-3\n", f);
+ *     fclose(f);
+ *     assert(gpf_model_read_data(m, "example.csv", NULL) == GSL_SUCCESS);
+ *     assert(gpf_point_batch(gpf_model_point(m)) == 2);
+ *     assert(gpf_point_values(gpf_model_point(m), gpf_model_find(m, "x"))[1] == -3);
+ *     gpf_model_free(m);
+ *     remove("example.csv");
+ * @end
+ */
+GPF_API int gpf_model_read_data(gpf_model *m, const char *path, gpf_diag *why);
+/* GSL_SUCCESS if all data that n nodes need have values; GPF_EUNBOUND with the first one that has none
+ * and why, such as the columns a file lacked. GSL_ENOMEM. */
+GPF_API int gpf_model_bound(const gpf_model *m, const gpf_node *nodes, size_t n, gpf_diag *why);
+
+/* Settings of the model's `train` statements over the defaults, the seed that of the model. */
+GPF_API const gpf_train_options *gpf_model_train_options(const gpf_model *m);
+/* `update` statement i: the param and the formula of its next value; 0 past the end, else 1. And the
+ * data leaf `rate` of such formulas, for gpf_train_with: GPF_NONE if they do not use it. */
+GPF_API int gpf_model_update(const gpf_model *m, size_t i, gpf_node *param, gpf_node *next);
+GPF_API gpf_node gpf_model_rate(const gpf_model *m);
+/* What the model predicts: the arguments of the loss function that `loss` is made of; where the loss
+ * is written out, the node called yhat, p, logits or prediction and the data called y, Y or labels. */
+GPF_API gpf_task gpf_model_task(const gpf_model *m);
+/* Text of category `code` of a data leaf: the words of its column, sorted; of one_hot rows that of a
+ * column. NULL if it has none. */
+GPF_API const char *gpf_model_category(const gpf_model *m, gpf_node data, size_t code);
+
+/* Reads values over the params: "NAME = [..]" lines, as `gradproof eval` prints them, or an archive
+ * (train.h), known by its content or its ending. On failure they are as before. */
 GPF_API int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why);
 
 /* The claims, in text order. */

@@ -6,7 +6,7 @@
 #ifndef GPF_REPORT_H
 #define GPF_REPORT_H
 
-#include <gradproof/check.h>
+#include <gradproof/train.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -41,6 +41,11 @@ GPF_API int gpf_report_text(FILE *out, const gpf_check *c, const gpf_report_opti
 /* Schema "gradproof-check/1"; every element. Numbers that JSON cannot hold are null, with a
  * second field <name>_text: "nan", "inf" or "-inf". */
 GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how);
+
+/* The health of a net after a run; JSON schema "gradproof-health/1", every unit in it. Of how: model,
+ * output, notes, quiet, color, model_seed; max_rows of findings are shown, unless all is set. */
+GPF_API int gpf_report_health_text(FILE *out, const gpf_health *h, const gpf_report_options *how);
+GPF_API int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_report_options *how);
 
 /* The outcome of check and claims together (the command's exit status). */
 GPF_API gpf_outcome gpf_report_outcome(const gpf_check *c, const gpf_report_options *how);

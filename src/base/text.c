@@ -3,9 +3,11 @@
 #include "base/text.h"
 
 #include <locale.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 /* glibc hands out the one static "C" locale here, so neither call allocates or fails. */
 static locale_t c_locale(void)
@@ -74,6 +76,13 @@ uint64_t gpf__hash(uint64_t h, const void *bytes, size_t n)
     return h;
 }
 
+uint64_t gpf__mix(uint64_t z)
+{
+    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
+    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
+    return z ^ z >> 31;
+}
+
 /* Optimal string alignment: three rows of the dynamic programme. */
 size_t gpf__edit_distance(const char *a, const char *b)
 {
@@ -99,4 +108,23 @@ size_t gpf__edit_distance(const char *a, const char *b)
         }
     }
     return row[n % 3][m];
+}
+
+void gpf__suggest(gpf__suggestion *s, const char *candidate)
+{
+    const size_t limit = strlen(s->wanted) > 4 ? 2 : 1;
+    const bool same = !strcasecmp(s->wanted, candidate);
+    const size_t d = same ? 0 : gpf__edit_distance(s->wanted, candidate);
+    if (d <= limit && d < strlen(candidate) && (!s->best || d < s->distance)) {
+        s->best = candidate;
+        s->distance = d;
+    }
+}
+
+char *gpf__suggestion_text(const gpf__suggestion *s, char *buf, size_t size)
+{
+    buf[0] = 0;
+    if (s->best)
+        gpf__format(buf, size, " (did you mean '%s'?)", s->best);
+    return buf;
 }

@@ -29,9 +29,20 @@ int gpf__diag(gpf_diag *why, int status, const char *format, ...) GPF_PRINTF(3, 
  * are named by it. */
 #define GPF__HASH 0xcbf29ce484222325u
 uint64_t gpf__hash(uint64_t h, const void *bytes, size_t n);
+/* splitmix64's finaliser: numbers that follow one another become such as do not. */
+uint64_t gpf__mix(uint64_t z);
 
 /* Edits (insert, delete, change, swap neighbours) that turn a into b; strings longer than 63 are
  * cut. For "did you mean". */
 size_t gpf__edit_distance(const char *a, const char *b);
+
+/* The best "did you mean": offer candidates one by one, then ask. */
+typedef struct gpf__suggestion {
+    const char *wanted, *best;
+    size_t distance;
+} gpf__suggestion;
+void gpf__suggest(gpf__suggestion *s, const char *candidate);
+/* " (did you mean 'x'?)" or "". Returns buf. */
+char *gpf__suggestion_text(const gpf__suggestion *s, char *buf, size_t size);
 
 #endif

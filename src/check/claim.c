@@ -11,8 +11,10 @@
 enum { POINTS = 8, DRAWS = 32, FEWEST = 3, GRAD_POINTS = 2, GRAD_SAMPLE = 64 };
 
 /* Relative differences: rounding stays below the first, an error is above the second. And how many
- * times their measured noise both sides may be apart. */
-static const double HOLDS = 1e-9, REFUTED = 1e-6, NOISE = 20;
+ * times their measured noise both sides may be apart: the noise is a part of what shaking by
+ * GPF__NOISE_UNITS does, which is out of proportion where no digit is left: 1/(1 - p) of a p that
+ * rounds to nearly 1 can only get smaller. */
+static const double HOLDS = 1e-9, REFUTED = 1e-6, NOISE = 2 * GPF__NOISE_UNITS;
 
 /* A formula may be true only of small or of large numbers; the first points are also those at which
  * gradients are compared with GSL. Further draws are for domains not met so. */

@@ -68,9 +68,7 @@ static double xi(const fast *f, unsigned id, size_t k)
     uint64_t z = (uint64_t)f->how->seed * 0xd1342543de82ef95u + (uint64_t)f->i;
     z = (z ^ z >> 31) * 0x9e3779b97f4a7c15u + id;
     z = (z ^ z >> 29) * 0xbf58476d1ce4e5b9u + (uint64_t)k * 0x9e3779b97f4a7c15u;
-    z = (z ^ z >> 30) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ z >> 27) * 0x94d049bb133111ebu;
-    z ^= z >> 31;
+    z = gpf__mix(z);
     const double magnitude = 0.5 + (double)(z >> 12) * 0x1p-52;
     return z & 1 ? magnitude : -magnitude;
 }

@@ -185,12 +185,12 @@ static bool agrees(const probe *p, const slope *s)
     return gpf__agree(p->e->analytic, s->value, s->error, p->around->rounding);
 }
 
-/* Is the error small enough to call an agreement evidence? An exact zero is measured by how
- * strongly y reacts. */
+/* Are the errors of both values small enough to call an agreement evidence? An exact zero is measured
+ * by how strongly y reacts. */
 static bool resolved(const probe *p, const slope *s)
 {
     const double claim = p->e->analytic == 0 ? p->reaction : fabs(s->value);
-    return s->error <= GPF__RESOLVED * claim;
+    return fmax(s->error, p->around->rounding) <= GPF__RESOLVED * claim;
 }
 
 /* Is the slope not one at all yet? Its error is a good part of it and far above rounding, so it is

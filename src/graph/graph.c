@@ -167,6 +167,18 @@ gpf_node gpf__fail(gpf_graph *g, int status, const char *format, ...)
     return GPF_POISON;
 }
 
+unsigned char *gpf__needed(const gpf_graph *g, const gpf_node *nodes, size_t n)
+{
+    unsigned char *need = calloc(g->n, sizeof *need);
+    for (size_t i = 0; need && i < n; i++)
+        if (nodes[i] > GPF_POISON)
+            need[nodes[i]] = 1;
+    for (size_t i = g->n; need && i-- > 1;) /* inputs are older than what is made of them */
+        for (int k = 0; need[i] && k < g->node[i]->n_x; k++)
+            need[g->node[i]->x[k]] = 1;
+    return need;
+}
+
 bool gpf__ok(gpf_graph *g, gpf_node n)
 {
     if (g->error.status)

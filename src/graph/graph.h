@@ -48,6 +48,10 @@ gpf_node gpf__fail(gpf_graph *g, int status, const char *format, ...) GPF_PRINTF
  * the twin -softplus(-z) of log(p), p = sigmoid(z), bypasses p. */
 gpf_node gpf__stable_for(const gpf_graph *g, gpf_node n, const gpf_node *xs, size_t n_xs);
 
+/* By node: 1 for what n nodes need, themselves included; the caller's to free, NULL without memory.
+ * GPF_NONE among them needs nothing. */
+unsigned char *gpf__needed(const gpf_graph *g, const gpf_node *nodes, size_t n);
+
 /* 1 if n is a node the graph has and no error stands: builders return GPF_POISON otherwise. */
 bool gpf__ok(gpf_graph *g, gpf_node n);
 

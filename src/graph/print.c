@@ -43,20 +43,12 @@ char *gpf_node_label(const gpf_graph *g, gpf_node n, char *buf, size_t size)
     return buf;
 }
 
-/* Marks what y needs; NULL without memory. */
+/* Marks what y needs, all nodes for GPF_NONE; NULL without memory. */
 static unsigned char *needed(const gpf_graph *g, gpf_node y)
 {
-    unsigned char *mark = calloc(g->n, 1);
-    if (!mark)
-        return NULL;
-    if (y == GPF_NONE)
-        memset(mark + 1, 1, g->n - 1);
-    else
-        mark[y] = 1;
-    for (size_t i = g->n; i-- > 1;)
-        if (mark[i])
-            for (int k = 0; k < g->node[i]->n_x; k++)
-                mark[g->node[i]->x[k]] = 1;
+    unsigned char *mark = gpf__needed(g, &y, 1);
+    if (mark && y == GPF_NONE)
+        memset(mark, 1, g->n);
     return mark;
 }
 
@@ -87,7 +79,30 @@ static void attr_text(const gpf__node *n, char *buf, size_t size)
     }
 }
 
+/* The notes of a node, each between `before` and `after`; quotes would end a label of Graphviz. */
+static void put_notes(FILE *out, gpf_node n, gpf_graph_note note, void *arg, const char *before,
+                      const char *after)
+{
+    char text[1024];
+    for (size_t line = 0; note && note(arg, n, line, text, sizeof text); line++) {
+        fputs(before, out);
+        for (const char *c = text; *c; c++)
+            putc(*c == '"' || *c == '\\' || (unsigned char)*c < ' ' ? ' ' : *c, out);
+        fputs(after, out);
+    }
+}
+
 int gpf_graph_print(const gpf_graph *g, gpf_node y, FILE *out)
+{
+    return gpf_graph_print_notes(g, y, out, NULL, NULL);
+}
+
+int gpf_graph_print_dot(const gpf_graph *g, gpf_node y, FILE *out)
+{
+    return gpf_graph_print_dot_notes(g, y, out, NULL, NULL);
+}
+
+int gpf_graph_print_notes(const gpf_graph *g, gpf_node y, FILE *out, gpf_graph_note note, void *arg)
 {
     unsigned char *mark = needed(g, y);
     if (!mark)
@@ -116,12 +131,14 @@ int gpf_graph_print(const gpf_graph *g, gpf_node y, FILE *out)
             gpf__append(text, sizeof text, ")");
         }
         fprintf(out, "%-48s %s\n", text, gpf_shape_text(n->shape, shape, sizeof shape));
+        put_notes(out, (gpf_node)i, note, arg, "    ", "\n");
     }
     free(mark);
     return ferror(out) ? GSL_EFAILED : GSL_SUCCESS;
 }
 
-int gpf_graph_print_dot(const gpf_graph *g, gpf_node y, FILE *out)
+int gpf_graph_print_dot_notes(const gpf_graph *g, gpf_node y, FILE *out, gpf_graph_note note,
+                              void *arg)
 {
     unsigned char *mark = needed(g, y);
     if (!mark)
@@ -134,8 +151,10 @@ int gpf_graph_print_dot(const gpf_graph *g, gpf_node y, FILE *out)
             continue;
         char name[160], shape[64];
         input_text(g, (gpf_node)i, name, sizeof name);
-        fprintf(out, "    n%zu [label=\"%s\\n%s %s\"%s];\n", i, name, n->op->name,
-                gpf_shape_text(n->shape, shape, sizeof shape),
+        fprintf(out, "    n%zu [label=\"%s\\n%s %s", i, name, n->op->name,
+                gpf_shape_text(n->shape, shape, sizeof shape));
+        put_notes(out, (gpf_node)i, note, arg, "\\n", "");
+        fprintf(out, "\"%s];\n",
                 n->op == &gpf__op_param  ? ", style=filled, fillcolor=\"#ffe8c0\""
                 : n->op == &gpf__op_data ? ", style=filled, fillcolor=\"#d8e8ff\""
                                          : "");

@@ -48,15 +48,6 @@ void gpf__clean(char *s);
 int gpf__read_file(const char *path, bool streams, size_t max, char **text, size_t *length,
                    char *why, size_t why_size);
 
-/* The best "did you mean": offer candidates one by one, then ask. */
-typedef struct gpf__suggestion {
-    const char *wanted, *best;
-    size_t distance;
-} gpf__suggestion;
-void gpf__suggest(gpf__suggestion *s, const char *candidate);
-/* " (did you mean 'x'?)" or "". Returns buf. */
-char *gpf__suggestion_text(const gpf__suggestion *s, char *buf, size_t size);
-
 enum gpf__ast_kind {
     GPF__NUMBER, /* number */
     GPF__STRING, /* text */
@@ -92,7 +83,9 @@ enum gpf__statement_kind {
     GPF__ASSIGN,
     GPF__CLAIM,
     GPF__SEED,
-    GPF__SPLIT
+    GPF__SPLIT,
+    GPF__TRAIN, /* right is a call of strings: keys and values of settings */
+    GPF__UPDATE /* right is the next value of the param called name */
 };
 
 typedef struct gpf__statement {

@@ -48,18 +48,17 @@ static int data_shape(gpf_model *m, const gpf__statement *s, gpf__values *v, gpf
                        gpf_shape_text(*shape, text, sizeof text), v->rows, v->cols);
 }
 
-/* The rows in use, of a table of samples that is split. */
-static int choose_rows(gpf_model *m, const gpf__statement *s, const gpf__values *v,
-                       const double **out)
+int gpf__choose_rows(gpf_model *m, gpf__place at, const gpf__values *v, int rows,
+                     const double **out)
 {
     *out = v->v;
-    if (!v->samples || !m->held_out || m->options.rows == 2)
+    if (!v->samples || !m->held_out || rows == 2)
         return GSL_SUCCESS;
     double *to;
-    const int status = gpf__reserve(m, s->at, "table", v->rows, v->cols, &to);
+    const int status = gpf__reserve(m, at, "table", v->rows, v->cols, &to);
     *out = to;
     for (size_t i = 0; i < v->rows && !status; i++)
-        if (m->held_out[i] == (m->options.rows == 1)) {
+        if (m->held_out[i] == (rows == 1)) {
             memcpy(to, v->v + i * v->cols, v->cols * sizeof *to);
             to += v->cols;
         }
@@ -78,7 +77,7 @@ static void data(gpf_model *m, const gpf__statement *s)
     const int samples = !s->dims ? -1 : shape.rank > 0 && shape.dim[0] == GPF_N;
     if (ok)
         ok = !gpf__data(m, s->right, s->name, samples, &v) && !data_shape(m, s, &v, &shape) &&
-             !choose_rows(m, s, &v, &chosen);
+             !gpf__choose_rows(m, s->at, &v, m->options.rows, &chosen);
     if (ok) {
         node = gpf_data(m->g, s->name, shape);
         if (gpf__report_graph(m, s->at) || gpf__remember_leaf(m, node, chosen))
@@ -223,7 +222,7 @@ static gpf_node dense(gpf_model *m, const gpf__ast *a, const char *name)
         return GPF_POISON;
     }
     const char *act = l.activation ? l.activation->text : NULL;
-    gpf__ast init = { .kind = GPF__CALL, .at = a->at, .text = gpf__default_initialiser(act) };
+    gpf__ast init = { .kind = GPF__CALL, .at = a->at, .text = gpf_initializer_for(act) };
     if (l.init) {
         init = *l.init;
         init.key = NULL;
@@ -310,13 +309,112 @@ static void split(gpf_model *m, const gpf__statement *s)
     if (!(fraction > 0 && fraction < 1))
         gpf__report(&m->source, s->right->whole, GPF_EDATA,
                     "split is the part of the rows to hold out, between 0 and 1, not %g", fraction);
-    else if (m->split > 0)
+    else if (m->split_at.line)
         gpf__report(&m->source, s->at, GPF_ESYNTAX, "there is a split already");
     else if (m->n_samples)
         gpf__report(&m->source, s->at, GPF_ESYNTAX,
                     "split comes too late: %s was read before this line", m->samples_name);
+    else {
+        m->split_at = s->at;
+        if (m->options.split == 0)
+            m->split = fraction;
+    }
+}
+
+/* One setting of a train statement: the key's place is a->at, the value's a->whole. */
+static void set(gpf_model *m, const gpf__ast *a)
+{
+    const gpf_setting *setting = gpf_setting_find(a->key);
+    gpf_diag why = { 0 };
+    for (size_t i = 0; setting && i < m->n_given; i++)
+        if (m->given[i].setting == setting) {
+            gpf__report(&m->source, a->at, GPF_ENAME, "train: %s is given in line %d already",
+                        setting->name, m->given[i].at.line);
+            return;
+        }
+    const int status = gpf_setting_set(&m->train, a->key, a->text, &why);
+    if (status)
+        gpf__report(&m->source, setting ? a->whole : a->at, status, "train: %s", why.text);
+    else if (gpf__grow(&m->given, &m->given_cap, m->n_given + 1, sizeof *m->given))
+        gpf__report_nomem(&m->source);
     else
-        m->split = fraction, m->split_at = s->at;
+        m->given[m->n_given++] = (gpf__given){ setting, a->at };
+}
+
+static void train(gpf_model *m, const gpf__statement *s)
+{
+    for (const gpf__ast *a = s->right->first; a; a = a->next)
+        set(m, a);
+}
+
+static void no_such_param(gpf_model *m, const gpf__statement *s)
+{
+    gpf__suggestion similar = { .wanted = s->name };
+    char hint[100];
+    if (gpf__symbol_find(m, s->name)) { /* of another kind, or what is wrong with it was said */
+        if (gpf__symbol_find(m, s->name)->node != GPF_POISON)
+            gpf__report(&m->source, s->at, GPF_ENAME,
+                        "update: %s is no param; only params have a next value", s->name);
+        return;
+    }
+    for (size_t i = 0; i < gpf_graph_n_param_tensors(m->g); i++)
+        gpf__suggest(&similar, gpf_node_name(m->g, gpf_graph_param(m->g, i)));
+    gpf__report(&m->source, s->at, GPF_ENAME, "update: there is no param '%s' so far%s", s->name,
+                gpf__suggestion_text(&similar, hint, sizeof hint));
+}
+
+static void update(gpf_model *m, const gpf__statement *s)
+{
+    const gpf__symbol *symbol = gpf__symbol_find(m, s->name);
+    const gpf_node param = symbol ? symbol->node : GPF_POISON;
+    gpf_node next = gpf__expr(m, s->right);
+    if (param == GPF_POISON || !gpf_node_is_param(m->g, param)) {
+        no_such_param(m, s);
+        return;
+    }
+    for (size_t i = 0; i < m->n_updates; i++)
+        if (m->update[i].param == param) {
+            gpf__report(&m->source, s->at, GPF_ENAME,
+                        "update: %s has got its next value in line %d already", s->name,
+                        m->update[i].line);
+            return;
+        }
+    if (next == GPF_POISON)
+        return;
+    const gpf_shape shape = gpf_node_shape(m->g, param), given = gpf_node_shape(m->g, next);
+    if (given.rank == 0 && shape.rank > 0) /* a number fills, as in the param statement */
+        next = gpf_broadcast(m->g, next, shape);
+    else if (!gpf_shape_equal(given, shape)) {
+        char is[64], not [64];
+        gpf__report(&m->source, s->right->whole, GPF_ESHAPE,
+                    "update: param %s is %s but its next value is %s", s->name,
+                    gpf_shape_text(shape, is, sizeof is), gpf_shape_text(given, not, sizeof not ));
+        return;
+    }
+    if (gpf__report_graph(m, s->at))
+        return;
+    if (gpf__grow(&m->update, &m->update_cap, m->n_updates + 1, sizeof *m->update))
+        gpf__report_nomem(&m->source);
+    else
+        m->update[m->n_updates++] = (gpf__update){ param, next, s->at.line };
+}
+
+/* The seed of a train statement gives way to one that is asked for, and goes before the model's. */
+static void end_training(gpf_model *m)
+{
+    bool own = false;
+    for (size_t i = 0; i < m->n_given; i++) {
+        if (!strcmp(m->given[i].setting->name, "seed"))
+            own = true;
+        else if (m->given[i].setting->type == GPF_SETTING_OPTIMIZER && m->n_updates)
+            gpf__report(&m->source, m->given[i].at, GPF_ENAME,
+                        "train: the update of %s in line %d takes the optimizer's place",
+                        gpf_node_name(m->g, m->update->param), m->update->line);
+    }
+    if (!own || m->options.seed_given)
+        m->train.seed = m->seed;
+    if (m->rate_value)
+        *m->rate_value = m->train.rate;
 }
 
 void gpf__build(gpf_model *m, const gpf__statement *statements)
@@ -324,12 +422,16 @@ void gpf__build(gpf_model *m, const gpf__statement *statements)
     static void (*const build[])(gpf_model *, const gpf__statement *) = {
         [GPF__DATA] = data,     [GPF__PARAM] = param, [GPF__DRAWN_PARAM] = param,
         [GPF__ASSIGN] = assign, [GPF__CLAIM] = claim, [GPF__SEED] = seed,
-        [GPF__SPLIT] = split
+        [GPF__SPLIT] = split,   [GPF__TRAIN] = train, [GPF__UPDATE] = update
     };
+    for (const gpf__statement *s = statements; s; s = s->next)
+        m->own_rate =
+            m->own_rate || (s->name && s->kind != GPF__UPDATE && !strcmp(s->name, "rate"));
     for (const gpf__statement *s = statements; s && !m->source.status; s = s->next) {
         m->n_current = 0;
         build[s->kind](m, s);
     }
+    end_training(m);
     if (m->split > 0 && !m->n_samples && !m->source.n_why)
         gpf__report(&m->source, m->split_at, GPF_EDATA, "split: no data has N rows to hold out");
 }

@@ -223,6 +223,38 @@ static int no_column(context *c, const gpf__ast *at, const gpf_table *t, const c
                        at->text, gpf__suggestion_text(&similar, hint, sizeof hint), list);
 }
 
+/* The categories of column j, for as long as the model lives. */
+static int keep_categories(context *c, gpf__place at, const gpf_table *t, size_t j,
+                           const gpf__words **out)
+{
+    gpf__words *words;
+    int status = gpf__make_words(c->m, at, gpf_table_categories(t, j), &words);
+    for (size_t i = 0; !status && i < words->n; i++)
+        status = gpf__keep_text(c->m, at, gpf_table_category(t, j, i), &words->word[i]);
+    *out = words;
+    return status;
+}
+
+/* What the columns are called, and the categories of one that is labels. */
+static int learn_columns(context *c, const gpf__ast *a, const gpf_table *t, gpf__values *out)
+{
+    gpf__words *columns;
+    int status = gpf__make_words(c->m, a->at, out->cols, &columns);
+    const gpf__ast *name = a->first->next;
+    for (size_t j = 0; !status && j < out->cols; j++) {
+        if (name)
+            columns->word[j] = name->text, name = name->next;
+        else
+            status = gpf__keep_text(c->m, a->at, gpf_table_column_name(t, j), &columns->word[j]);
+    }
+    if (!status && out->n_classes)
+        status =
+            keep_categories(c, a->at, t, (size_t)gpf_table_find(t, columns->word[0]), &out->words);
+    if (status)
+        return status;
+    return gpf__learn(c->m, (gpf__learned){ .call = a, .columns = columns, .words = out->words });
+}
+
 static int fill_from(context *c, const gpf__ast *a, const gpf_table *t, const char *path,
                      gpf__values *out)
 {
@@ -237,12 +269,25 @@ static int fill_from(context *c, const gpf__ast *a, const gpf_table *t, const ch
         status =
             j < 0 ? no_column(c, name, t, path) : copy_column(c, name, t, (size_t)j, to, path, out);
     }
-    return status;
+    return status ? status : learn_columns(c, a, t, out);
+}
+
+/* The same columns of the file that is read instead. */
+static int fill_again(context *c, const gpf__ast *a, gpf__values *out)
+{
+    const gpf__learned *l = gpf__recall(c->m, a);
+    const gpf_table *t = c->m->reading->table;
+    const int status = make(c, a->at, gpf_table_rows(t), l->columns->n, true, out);
+    out->words = l->words;
+    out->n_classes = l->words ? l->words->n : 0;
+    return status ? status : gpf__read_columns(c->m, l->columns, l->words, out);
 }
 
 static int csv(context *c, const gpf__ast *a, gpf__values *out)
 {
     gpf__source *src = &c->m->source;
+    if (c->m->reading)
+        return fill_again(c, a, out);
     if (!a->first || a->first->kind != GPF__STRING || a->first->key)
         return gpf__report(src, a->at, GPF_ESYNTAX,
                            "csv takes the file's name and names of columns: csv(\"file.csv\", TV)");
@@ -297,6 +342,9 @@ static int check_samples(context *c, gpf__place at, const gpf__values *v)
     gpf_model *m = c->m;
     if (!v->samples)
         return GSL_SUCCESS;
+    if (m->reading && m->n_samples != v->rows)
+        return gpf__missing(m, "%s has %zu rows of its own, not the %zu of %s", c->name, v->rows,
+                            m->n_samples, m->reading->path);
     if (m->n_samples && m->n_samples != v->rows)
         return gpf__report(&m->source, at, GPF_ESHAPE,
                            "%s has %zu rows but %s has %zu; all tables "
@@ -310,22 +358,20 @@ static int check_samples(context *c, gpf__place at, const gpf__values *v)
     return status;
 }
 
-/* Columns to mean 0 and standard deviation 1, both of the training rows. */
-static int standardize(context *c, const gpf__ast *a, gpf__values *out)
+/* Mean and standard deviation of every column, both of the training rows. */
+static int learn_scale(context *c, const gpf__ast *a, const gpf__values *v)
 {
-    if (a->n != 1 || a->first->key)
-        return gpf__report(&c->m->source, a->at, GPF_ESYNTAX, "standardize takes one table");
-    int status = eval(c, a->first, out);
+    gpf__learned l = { .call = a };
+    int status = gpf__reserve(c->m, a->at, "means", 1, v->cols, &l.mean);
     if (!status)
-        status = check_samples(c, a->at, out);
+        status = gpf__reserve(c->m, a->at, "deviations", 1, v->cols, &l.deviation);
     if (status)
         return status;
-    const unsigned char *held = out->samples ? c->m->held_out : NULL;
-    out->n_classes = 0;
-    for (size_t j = 0; j < out->cols; j++) {
+    const unsigned char *held = v->samples ? c->m->held_out : NULL;
+    for (size_t j = 0; j < v->cols; j++) {
         double n = 0, sum = 0, squares = 0, lo = INFINITY, hi = -INFINITY;
-        for (size_t i = 0; i < out->rows; i++) {
-            const double x = out->v[i * out->cols + j];
+        for (size_t i = 0; i < v->rows; i++) {
+            const double x = v->v[i * v->cols + j];
             if (held && held[i])
                 continue;
             n++;
@@ -333,17 +379,39 @@ static int standardize(context *c, const gpf__ast *a, gpf__values *out)
             lo = x < lo ? x : lo;
             hi = x > hi ? x : hi;
         }
-        for (size_t i = 0; i < out->rows; i++)
+        const double mean = sum / n;
+        for (size_t i = 0; i < v->rows; i++)
             if (!(held && held[i]))
-                squares += pow(out->v[i * out->cols + j] - sum / n, 2);
+                squares += pow(v->v[i * v->cols + j] - mean, 2);
         const double sd = sqrt(squares / n);
         if (lo == hi || !(sd > 0) || !isfinite(sd))
             return gpf__report(&c->m->source, a->at, GPF_EDATA,
                                "standardize: column %zu of %s is %.10g in all %.0f rows", j + 1,
                                c->name, lo, n);
-        for (size_t i = 0; i < out->rows; i++)
-            out->v[i * out->cols + j] = (out->v[i * out->cols + j] - sum / n) / sd;
+        l.mean[j] = mean;
+        l.deviation[j] = sd;
     }
+    return gpf__learn(c->m, l);
+}
+
+/* Columns to mean 0 and standard deviation 1, also when other rows are read: those of the model's
+ * own. */
+static int standardize(context *c, const gpf__ast *a, gpf__values *out)
+{
+    if (a->n != 1 || a->first->key)
+        return gpf__report(&c->m->source, a->at, GPF_ESYNTAX, "standardize takes one table");
+    int status = eval(c, a->first, out);
+    if (!status)
+        status = check_samples(c, a->at, out);
+    if (!status && !c->m->reading)
+        status = learn_scale(c, a, out);
+    if (status)
+        return status;
+    const gpf__learned *l = c->m->reading ? gpf__recall(c->m, a) : c->m->last_learned;
+    out->n_classes = 0;
+    out->words = NULL;
+    for (size_t i = 0; i < out->rows * out->cols; i++)
+        out->v[i] = (out->v[i] - l->mean[i % out->cols]) / l->deviation[i % out->cols];
     return GSL_SUCCESS;
 }
 
@@ -362,7 +430,9 @@ static int one_hot(context *c, const gpf__ast *a, gpf__values *out)
     if (labels.cols != 1)
         return gpf__report(src, a->at, GPF_ESHAPE, "one_hot: labels are one column, not %zu",
                            labels.cols);
-    const double most = arg[0].value > 0   ? arg[0].value
+    const gpf__learned *l = c->m->reading ? gpf__recall(c->m, a) : NULL;
+    const double most = l                  ? (double)l->n_classes
+                        : arg[0].value > 0 ? arg[0].value
                         : labels.n_classes ? (double)labels.n_classes
                                            : INT32_MAX;
     double max = 0;
@@ -378,7 +448,10 @@ static int one_hot(context *c, const gpf__ast *a, gpf__values *out)
     status = make(c, a->at, labels.rows, classes, labels.samples, out);
     for (size_t i = 0; !status && i < labels.rows; i++)
         out->v[i * classes + (size_t)labels.v[i]] = 1;
-    return status;
+    out->words = labels.words;
+    if (status || l)
+        return status;
+    return gpf__learn(c->m, (gpf__learned){ .call = a, .n_classes = classes });
 }
 
 static int literal(context *c, const gpf__ast *a, gpf__values *out)
@@ -424,6 +497,9 @@ static int combine(context *c, const gpf__ast *a, double (*f)(double, double), g
     if (status)
         return status;
     const bool x_one = x.rows * x.cols == 1, y_one = y.rows * y.cols == 1;
+    if (c->m->reading && !x_one && !y_one && x.rows != y.rows)
+        return gpf__missing(c->m, "%s is made of tables of %zu and %zu rows", c->name, x.rows,
+                            y.rows);
     if (!x_one && !y_one && (x.rows != y.rows || x.cols != y.cols))
         return gpf__report(&c->m->source, a->at, GPF_ESHAPE, "%s of tables: %zux%zu and %zux%zu",
                            a->text, x.rows, x.cols, y.rows, y.cols);
@@ -431,6 +507,7 @@ static int combine(context *c, const gpf__ast *a, double (*f)(double, double), g
     out->number = x.number && y.number;
     out->samples = x.samples || y.samples;
     out->n_classes = 0;
+    out->words = NULL;
     for (size_t i = 0; i < out->rows * out->cols; i++) {
         const double u = x.v[x_one ? 0 : i], w = y.v[y_one ? 0 : i];
         out->v[i] = f(u, w);
@@ -476,10 +553,13 @@ static int other(context *c, const gpf__ast *a, gpf__values *out)
 {
     const gpf__symbol *s = a->kind == GPF__NAME ? gpf__symbol_find(c->m, a->text) : NULL;
     int status;
+    if (s && s->missing)
+        return gpf__missing(c->m, "%s", s->missing);
     if (s && s->table.v) {
         const gpf__values *t = &s->table;
         status = make(c, a->at, t->rows, t->cols, t->samples, out);
         out->n_classes = t->n_classes;
+        out->words = t->words;
         if (!status)
             memcpy(out->v, t->v, t->rows * t->cols * sizeof *t->v);
         return status;

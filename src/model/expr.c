@@ -202,6 +202,24 @@ static gpf_node unknown_name(gpf_model *m, const gpf__ast *a)
                   gpf__suggestion_text(&similar, hint, sizeof hint));
 }
 
+/* The learning rate of the settings: a number that formulas of a step use. */
+static gpf_node learning_rate(gpf_model *m, const gpf__ast *a)
+{
+    m->rate_value = gpf__arena_alloc(&m->arena, sizeof *m->rate_value);
+    if (!m->rate_value) {
+        gpf__report_nomem(&m->source);
+        return GPF_POISON;
+    }
+    const gpf_node node = gpf_data(m->g, a->text, gpf_shape0());
+    const size_t n_current = m->n_current;
+    m->n_current = 0; /* the gradients it stands beside are not part of it */
+    const bool ok = !gpf__report_graph(m, a->at) && !gpf__remember_leaf(m, node, m->rate_value) &&
+                    !gpf__symbol_assign(m, a->text, a->at, node);
+    m->n_current = n_current;
+    m->rate = ok ? node : GPF_POISON;
+    return m->rate;
+}
+
 static gpf_node name(gpf_model *m, const gpf__ast *a)
 {
     if (!strcmp(a->text, "pi"))
@@ -212,6 +230,8 @@ static gpf_node name(gpf_model *m, const gpf__ast *a)
         return result(m, a->at, gpf_size(m->g, m->samples_node, 1));
     }
     const gpf__symbol *s = gpf__symbol_find(m, a->text);
+    if (!s && !m->own_rate && !m->point && !strcmp(a->text, "rate"))
+        return learning_rate(m, a);
     if (!s)
         return unknown_name(m, a);
     for (size_t i = 0; i < s->n_uses; i++)
@@ -284,7 +304,7 @@ static int axis_value(gpf_model *m, const gpf__ast *a, gpf_node x, ptrdiff_t *k)
     char what[100], label[64];
     gpf__format(what, sizeof what, "%s has %td axes", gpf_node_label(m->g, x, label, sizeof label),
                 rank);
-    ptrdiff_t axis;
+    ptrdiff_t axis = 0;
     const int status = gpf__integer(m, a, what, -rank, rank - 1, &axis);
     if (status)
         return status;
@@ -436,6 +456,8 @@ static gpf_node plain_call(gpf_model *m, const gpf__ast *a)
         return report(m, a->at, GPF_EDATA, "clip: lo = %.10g is larger than hi = %.10g", attr.p[0],
                       attr.p[1]);
     const gpf_node y = call_function(m, &f, a->at, x, (int)n_x, &attr);
+    if (y != GPF_POISON && n_x == 2)
+        gpf__loss_call(m, f.name, y, x);
     if (y != GPF_POISON)
         note_loss(m, &f, &attr, x[0]);
     return y;

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "model/model.h"
+#include "train/archive.h"
 
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -139,7 +141,7 @@ int gpf__reserve(gpf_model *m, gpf__place at, const char *what, size_t rows, siz
     const int status = gpf__charge(m, at, what, rows, cols);
     if (status)
         return status;
-    *v = gpf__arena_alloc(&m->arena, rows * cols * sizeof **v);
+    *v = gpf__arena_alloc(m->room, rows * cols * sizeof **v);
     return *v ? GSL_SUCCESS : gpf__report_nomem(&m->source);
 }
 
@@ -151,18 +153,18 @@ int gpf__remember_leaf(gpf_model *m, gpf_node node, const double *values)
     return GSL_SUCCESS;
 }
 
-/* Samples in use: those of the chosen part of the split. */
-static size_t batch(const gpf_model *m)
+/* Samples in the chosen part of the split. */
+static size_t batch(const gpf_model *m, int rows)
 {
     size_t n = 0;
     for (size_t i = 0; i < m->n_samples; i++)
-        n += !m->held_out || m->options.rows == 2 || m->held_out[i] == (m->options.rows == 1);
+        n += !m->held_out || rows == 2 || m->held_out[i] == (rows == 1);
     return n;
 }
 
 static int make_point(gpf_model *m)
 {
-    m->point = gpf_point_alloc(m->g, batch(m));
+    m->point = gpf_point_alloc(m->g, batch(m, m->options.rows));
     if (!m->point)
         return gpf__report_nomem(&m->source);
     for (size_t i = 0; i < m->n_leaves; i++) {
@@ -176,37 +178,50 @@ static int make_point(gpf_model *m)
     return GSL_SUCCESS;
 }
 
-static int make_notes(gpf_model *m)
+const char **gpf__notes(gpf_model *m, gpf__arena *arena, size_t N)
 {
     enum { SIZE = 200 };
-    m->note_text = gpf__arena_alloc(&m->arena, (m->n_notes + 1) * sizeof *m->note_text);
-    for (size_t i = 0; m->note_text && i < m->n_notes; i++) {
-        char *text = gpf__arena_alloc(&m->arena, SIZE), shape[64];
+    const char **all = gpf__arena_alloc(arena, (m->n_notes + 1) * sizeof *all);
+    for (size_t i = 0; all && i < m->n_notes; i++) {
+        char *text = gpf__arena_alloc(arena, SIZE), shape[64];
         if (!text)
-            return gpf__report_nomem(&m->source);
+            return NULL;
         const gpf__note *n = &m->note[i];
         gpf__format(text, SIZE, "%s: reduction=%s over %s", n->loss, n->reduction,
                     gpf_shape_text(n->shape, shape, sizeof shape));
         if (strchr(shape, 'N'))
-            gpf__append(text, SIZE, ", N = %zu", gpf_point_batch(m->point));
-        m->note_text[i] = text;
+            gpf__append(text, SIZE, ", N = %zu", N);
+        all[i] = text;
     }
-    return m->note_text ? GSL_SUCCESS : gpf__report_nomem(&m->source);
+    return all;
 }
 
 static void parse(gpf_model *m)
 {
-    gpf__arena tree = { NULL };
-    gpf__statement *statements;
-    if (!gpf__ast_parse(&m->source, &tree, &statements))
+    gpf__statement *statements = NULL;
+    if (m->options.split < 0 || m->options.split >= 1 || isnan(m->options.split))
+        gpf__report(&m->source, (gpf__place){ 0, 0, 0 }, GPF_EDATA,
+                    "split is the part of the rows to hold out, between 0 and 1, not %g",
+                    m->options.split);
+    else
+        m->split = m->options.split;
+    if (!gpf__ast_parse(&m->source, &m->tree, &statements))
         gpf__build(m, statements);
-    gpf__arena_free(&tree);
+    if (m->n_samples)
+        m->statements = statements; /* for gpf_model_read_data */
+    else
+        gpf__arena_free(&m->tree);
     if (m->options.rows && !m->held_out && !m->source.n_why)
         gpf__report(&m->source, (gpf__place){ 0, 0, 0 }, GPF_EDATA,
                     "%s rows are asked for, but the model has no split of sample tables",
                     m->options.rows == 1 ? "test" : "all");
-    if (!m->source.n_why && !make_point(m))
-        make_notes(m);
+    if (m->source.n_why || make_point(m))
+        return;
+    m->note_text = gpf__notes(m, &m->arena, gpf_point_batch(m->point));
+    if (!m->note_text)
+        gpf__report_nomem(&m->source);
+    else
+        gpf__find_task(m);
 }
 
 gpf_model *gpf_model_parse(const char *text, size_t length, const char *name,
@@ -230,12 +245,15 @@ gpf_model *gpf_model_parse(const char *text, size_t length, const char *name,
         return NULL;
     }
     m->g = g;
+    m->room = &m->arena;
     m->source = source;
     if (options)
         m->options = *options;
     if (!m->options.max_bytes)
         m->options.max_bytes = (size_t)1 << 30;
     m->seed = options && options->seed_given ? options->seed : 1;
+    m->train = gpf_train_defaults();
+    m->rate = GPF_NONE;
     char *copy = gpf__arena_strndup(&m->arena, name, strlen(name));
     if (copy) {
         m->source.name = copy;
@@ -243,11 +261,14 @@ gpf_model *gpf_model_parse(const char *text, size_t length, const char *name,
     } else {
         gpf__report_nomem(&m->source);
     }
+    if (m->statements && !(m->text = gpf__arena_strndup(&m->tree, text, length)))
+        gpf__report_nomem(&m->source);
     *n_why = m->source.n_why;
     if (*n_why) {
         gpf_model_free(m);
         return NULL;
     }
+    m->length = length;
     m->source = (gpf__source){ .name = m->source.name }; /* text and why are the caller's */
     return m;
 }
@@ -284,7 +305,12 @@ void gpf_model_free(gpf_model *m)
     free(m->current);
     free(m->claim);
     free(m->note);
+    free(m->given);
+    free(m->update);
+    free(m->loss);
     gpf__arena_free(&m->arena);
+    gpf__arena_free(&m->tree);
+    gpf__arena_free(&m->other);
     free(m);
 }
 
@@ -301,6 +327,71 @@ gpf_point *gpf_model_point(gpf_model *m)
 unsigned long gpf_model_seed(const gpf_model *m)
 {
     return m->seed;
+}
+
+const gpf_train_options *gpf_model_train_options(const gpf_model *m)
+{
+    return &m->train;
+}
+
+int gpf_model_update(const gpf_model *m, size_t i, gpf_node *param, gpf_node *next)
+{
+    if (i >= m->n_updates)
+        return 0;
+    *param = m->update[i].param;
+    *next = m->update[i].next;
+    return 1;
+}
+
+gpf_node gpf_model_rate(const gpf_model *m)
+{
+    return m->rate;
+}
+
+/* Binds the data of the leaves as they are in those rows. */
+static int bind_rows(gpf_model *m, gpf_point *at, int rows)
+{
+    for (size_t i = 0; i < m->n_leaves; i++) {
+        const gpf_node node = m->leaf[i].node;
+        if (!gpf_node_is_data(m->g, node))
+            continue;
+        const gpf__values *table = &gpf__symbol_find(m, gpf_node_name(m->g, node))->table;
+        const double *values = m->leaf[i].values;
+        const int status = table->v
+                               ? gpf__choose_rows(m, (gpf__place){ 0, 0, 0 }, table, rows, &values)
+                               : GSL_SUCCESS;
+        if (status)
+            return status;
+        gpf_point_bind(at, node, values);
+    }
+    return GSL_SUCCESS;
+}
+
+gpf_point *gpf_model_rows(gpf_model *m, int rows, gpf_diag *why)
+{
+    gpf_diag first = { 0 };
+    const char *name = m->source.name;
+    if (!m->held_out) {
+        gpf__diag(why, GPF_EDATA, "%s holds nothing out: it has no split", name);
+        return NULL;
+    }
+    gpf_point *at = gpf_point_alloc(m->g, batch(m, rows));
+    if (!at) {
+        gpf__diag(why, GSL_ENOMEM, "no memory for a point");
+        return NULL;
+    }
+    m->source = (gpf__source){ .name = name, .why = &first, .max_why = 1 };
+    const int status = bind_rows(m, at, rows);
+    m->source = (gpf__source){ .name = name };
+    if (why)
+        *why = first;
+    if (status) {
+        gpf_point_free(at);
+        return NULL;
+    }
+    if (gpf_point_params(at))
+        gsl_vector_memcpy(gpf_point_params(at), gpf_point_params(m->point));
+    return at;
 }
 
 gpf_node gpf_model_find(const gpf_model *m, const char *name)
@@ -405,7 +496,13 @@ static void read_param(gpf_model *m, const gpf__statement *s)
             to[i] = number;
 }
 
-int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
+/* An archive, or what is called one: its reader then says what is wrong with it. */
+static bool is_archive(const char *path)
+{
+    return gpf__archive_format_for(path) || (strcmp(path, "-") && gpf_archive_is(path));
+}
+
+static int read_lines(gpf_model *m, const char *path, gpf_diag *why)
 {
     char *text = NULL, reason[100];
     size_t length = 0;
@@ -431,4 +528,19 @@ int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
     if (why)
         *why = first;
     return first.status;
+}
+
+int gpf_model_read_params(gpf_model *m, const char *path, gpf_diag *why)
+{
+    gsl_vector *theta = gpf_point_params(m->point), *before = NULL;
+    if (theta && !(before = gsl_vector_alloc(theta->size)))
+        return gpf__diag(why, GSL_ENOMEM, "out of memory");
+    if (theta)
+        gsl_vector_memcpy(before, theta);
+    const int status =
+        is_archive(path) ? gpf_params_read(m->g, theta, path, why) : read_lines(m, path, why);
+    if (theta && status)
+        gsl_vector_memcpy(theta, before);
+    gsl_vector_free(before);
+    return status;
 }

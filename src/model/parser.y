@@ -33,6 +33,7 @@ int gpf__yylex(GPF__YYSTYPE *value, gpf__place *at, gpf__scanner scanner);
 static void yyerror(const gpf__place *at, gpf__scanner scanner, gpf__parser *p,
                     const char *message);
 static void touch(gpf__parser *p, gpf__place sign, gpf__place number);
+static const char *written(gpf__parser *p, gpf__place at);
 }
 
 %define api.pure full
@@ -57,13 +58,14 @@ static void touch(gpf__parser *p, gpf__place sign, gpf__place number);
 }
 
 %token DATA "'data'" PARAM "'param'" CLAIM "'claim'" SEED "'seed'" SPLIT "'split'"
+%token TRAIN "'train'" UPDATE "'update'"
 %token <text> NAME "a name" STRING "a string"
 %token <number> NUMBER "a number"
 %token '\n' "the end of the line"
 %token END 0 "the end of the text"
 
 %type <ast> expr postfix primary call arguments argument_list argument index indices
-%type <ast> matrix cells dims dim_list initialiser
+%type <ast> matrix cells dims dim_list initialiser settings setting
 %type <cell> cell
 
 %left '+' '-'
@@ -109,6 +111,11 @@ statement:
                                 }
   | SEED expr                   { gpf__ast_statement(p, GPF__SEED, @2, @$)->right = $2; }
   | SPLIT expr                  { gpf__ast_statement(p, GPF__SPLIT, @2, @$)->right = $2; }
+  | TRAIN settings              { gpf__ast_statement(p, GPF__TRAIN, @1, @$)->right = $2; }
+  | UPDATE NAME '=' expr        {
+                                    gpf__statement *s = gpf__ast_statement(p, GPF__UPDATE, @2, @$);
+                                    s->name = $2, s->right = $4;
+                                }
   ;
 
 initialiser:
@@ -130,6 +137,38 @@ dim_list:
     expr                        { $$ = gpf__ast_text(p, GPF__CALL, @$, "shape");
                                   gpf__ast_add(p, $$, $1); }
   | dim_list ',' expr           { $$ = gpf__ast_add(p, $1, $3); }
+  ;
+
+settings:
+    setting                     { $$ = gpf__ast_text(p, GPF__CALL, @$, "train");
+                                  gpf__ast_add(p, $$, $1); }
+  | settings ',' setting        { $$ = gpf__ast_add(p, $1, $3); }
+  ;
+
+setting:
+    key '=' STRING              {
+                                    $$ = gpf__ast_text(p, GPF__STRING, @1, $3);
+                                    $$->key = written(p, @1), $$->whole = @3;
+                                }
+  | key '=' value               {
+                                    $$ = gpf__ast_text(p, GPF__STRING, @1, written(p, @3));
+                                    $$->key = written(p, @1), $$->whole = @3;
+                                }
+  ;
+
+/* Keys and values as they are written: until-loss, cg-fr, -1e-3. */
+key: words | SEED { };
+
+value:
+    words
+  | NUMBER                      { }
+  | '-' NUMBER                  { }
+  | '+' NUMBER                  { }
+  ;
+
+words:
+    NAME                        { }
+  | words '-' NAME
   ;
 
 expr:
@@ -249,6 +288,11 @@ static void touch(gpf__parser *p, gpf__place sign, gpf__place number)
                     "inside [ ] a sign touches its number; write (a - b) for a difference");
 }
 
+static const char *written(gpf__parser *p, gpf__place at)
+{
+    return gpf__parser_strndup(p, p->source->text + at.from, at.to - at.from);
+}
+
 static void yyerror(const gpf__place *at, gpf__scanner scanner, gpf__parser *p, const char *message)
 {
     (void)scanner;
@@ -264,8 +308,8 @@ static void expected(const yypcontext_t *ctx, char *buf, size_t size)
     static const struct {
         const char *sign, *word, *tokens;
     } class[] = {
-        { "'='", "'='", "'='" }, /* what a statement lacks comes first */
-        { "'claim'", "a statement", "'data' 'param' 'claim' 'seed' 'split' a name" },
+        { "'='", "'='", "'=' '-'" }, /* what a statement lacks comes first */
+        { "'claim'", "a statement", "'data' 'param' 'claim' 'seed' 'split' 'train' 'update' a name" },
         { "'*'", "an operator", "'+' '-' '*' '/' '@' '^' '\\'' '[' '('" },
         { "a string", "an expression", "a name a number a string '(' '[' '+' '-'" },
         { "a number", "a number", "a number '(' '+' '-'" },
@@ -275,18 +319,21 @@ static void expected(const yypcontext_t *ctx, char *buf, size_t size)
     const int n = yypcontext_expected_tokens(ctx, kind, YYNTOKENS);
     const char *word[N_CLASSES + YYNTOKENS];
     bool present[N_CLASSES] = { false };
+    bool nested = false; /* a setting's value has no brackets */
     int n_words = 0;
+    for (int i = 0; i < n; i++)
+        nested = nested || !strcmp(yysymbol_name(kind[i]), "'('");
     for (int c = 0; c < N_CLASSES; c++) {
         for (int i = 0; i < n; i++)
             present[c] = present[c] || !strcmp(yysymbol_name(kind[i]), class[c].sign);
         if (c == 4 && present[3])
             present[c] = false; /* an expression may be a number */
         if (present[c])
-            word[n_words++] = class[c].word;
+            word[n_words++] = c == 3 && !nested ? "a value" : class[c].word;
     }
     for (int i = 0; i < n; i++) {
         const char *name = yysymbol_name(kind[i]);
-        bool covered = false;
+        bool covered = kind[i] == YYSYMBOL_SEED; /* as a key, a name like others */
         for (int c = 0; c < N_CLASSES; c++)
             covered = covered || (present[c] && strstr(class[c].tokens, name));
         /* at the start of a line there may also be nothing */

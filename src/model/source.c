@@ -6,7 +6,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 #include <sys/stat.h>
 
 int gpf__characters(const char *s, size_t n)
@@ -178,23 +177,4 @@ int gpf__read_file(const char *path, bool streams, size_t max, char **text, size
     const int status = read_stream(f, max, text, length, why, why_size);
     fclose(f);
     return status;
-}
-
-void gpf__suggest(gpf__suggestion *s, const char *candidate)
-{
-    const size_t limit = strlen(s->wanted) > 4 ? 2 : 1;
-    const bool same = !strcasecmp(s->wanted, candidate);
-    const size_t d = same ? 0 : gpf__edit_distance(s->wanted, candidate);
-    if (d <= limit && d < strlen(candidate) && (!s->best || d < s->distance)) {
-        s->best = candidate;
-        s->distance = d;
-    }
-}
-
-char *gpf__suggestion_text(const gpf__suggestion *s, char *buf, size_t size)
-{
-    buf[0] = 0;
-    if (s->best)
-        gpf__format(buf, size, " (did you mean '%s'?)", s->best);
-    return buf;
 }

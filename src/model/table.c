@@ -26,6 +26,7 @@ struct gpf_table {
     column *column;
     size_t *by_name; /* columns in order of their names */
     size_t n_columns, n_rows;
+    cell *cells; /* the header's and those of every row: messages say where a value stands */
 };
 
 /* Reading: the text is copied and its cells end in NUL inside the copy. */
@@ -308,9 +309,9 @@ static int fill(gpf_table *t, reader *r, const char *text, size_t length)
             line += *p == '\n';
         return fail(r, GPF_ESYNTAX, line, 1, "NUL byte: this is not a text table");
     }
-    cell *cells = NULL;
     size_t n = 0;
-    int status = read_cells(t, r, &cells, &n);
+    int status = read_cells(t, r, &t->cells, &n);
+    const cell *cells = t->cells;
     if (!status) {
         t->column = gpf__arena_alloc(&t->arena, t->n_columns * sizeof *t->column);
         if (!t->column)
@@ -322,7 +323,6 @@ static int fill(gpf_table *t, reader *r, const char *text, size_t length)
         status = sort_names(t, r, cells);
     for (size_t j = 0; j < t->n_columns && !status; j++)
         status = set_column(t, r, j, cells + t->n_columns);
-    free(cells);
     return status;
 }
 
@@ -341,13 +341,13 @@ gpf_table *gpf_table_parse(const char *text, size_t length, const char *name, gp
     return t;
 }
 
-gpf_table *gpf_table_read(const char *path, gpf_diag *why)
+gpf_table *gpf__table_read(const char *path, bool streams, gpf_diag *why)
 {
     const size_t max = (size_t)1 << 28; /* cells take many times their text */
     const reader r = { .name = path, .why = why };
     char *text = NULL, reason[80];
     size_t length = 0;
-    const int status = gpf__read_file(path, false, max, &text, &length, reason, sizeof reason);
+    const int status = gpf__read_file(path, streams, max, &text, &length, reason, sizeof reason);
     if (status) {
         fail(&r, status, 0, 0, "%s", reason);
         return NULL;
@@ -357,10 +357,16 @@ gpf_table *gpf_table_read(const char *path, gpf_diag *why)
     return t;
 }
 
+gpf_table *gpf_table_read(const char *path, gpf_diag *why)
+{
+    return gpf__table_read(path, false, why);
+}
+
 void gpf_table_free(gpf_table *t)
 {
     if (!t)
         return;
+    free(t->cells);
     gpf__arena_free(&t->arena);
     free(t);
 }
@@ -419,4 +425,12 @@ const char *gpf__table_first_text(const gpf_table *t, size_t j, int *line, int *
     *col = c->first_text.column;
     *mixed = c->mixed;
     return c->first_text.text;
+}
+
+const char *gpf__table_cell(const gpf_table *t, size_t i, size_t j, int *line, int *col)
+{
+    const cell *c = &t->cells[(i + 1) * t->n_columns + j];
+    *line = c->line;
+    *col = c->column;
+    return c->text;
 }

@@ -81,3 +81,4 @@ const double *gpf_point_values(const gpf_point *p, gpf_node leaf)
     i = find(p->param_node, p->n_param, leaf);
     return i >= 0 ? p->theta->data + p->offset[i] : NULL;
 }
+

@@ -1,76 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The report for programs: one JSON object, its schema first, one line per element. Written piece
  * by piece, since a net has far more elements than should be in memory as JSON objects. */
-#include "base/json.h"
+#include "report/json.h"
 #include "report/report.h"
-#include "base/text.h"
-
-typedef struct writer {
-    FILE *out;
-    int status;
-} writer;
-
-/* Takes over v. A missing v means that building it failed. */
-static void put_value(writer *w, json_t *v)
-{
-    /* jansson writes reals with 17 digits and a '.' under every locale. */
-    if (!v)
-        w->status = GSL_ENOMEM;
-    else if (json_dumpf(v, w->out, JSON_ENCODE_ANY) && !w->status)
-        w->status = ferror(w->out) ? GSL_EFAILED : GSL_ENOMEM;
-    json_decref(v);
-}
-
-static void put_member(writer *w, const char *name, json_t *v)
-{
-    fprintf(w->out, ",\n  \"%s\": ", name);
-    put_value(w, v);
-}
-
-/* Counts the failures of setting members, which json_object_set_new reports for a NULL value too. */
-static int set(json_t *o, const char *name, json_t *v)
-{
-    return json_object_set_new(o, name, v) != 0;
-}
-
-static int set_size(json_t *o, const char *name, size_t n)
-{
-    return set(o, name, json_integer((json_int_t)n));
-}
-
-static int set_real(json_t *o, const char *name, double x)
-{
-    const char *text = gpf__json_nonfinite(x);
-    char key[48];
-    if (!text)
-        return set(o, name, json_real(x));
-    gpf__format(key, sizeof key, "%s_text", name);
-    return set(o, name, json_null()) + set(o, key, json_string(text));
-}
-
-/* o, or NULL if building it failed somewhere. */
-static json_t *finish(json_t *o, int failures)
-{
-    if (failures == 0)
-        return o;
-    json_decref(o);
-    return NULL;
-}
-
-static json_t *shape_json(gpf_shape s)
-{
-    json_t *a = json_array();
-    int bad = 0;
-    for (int d = 0; d < s.rank; d++)
-        bad += json_array_append_new(a, json_integer(s.dim[d])) != 0;
-    return finish(a, bad);
-}
-
-static json_t *label_json(const gpf_graph *g, gpf_node n)
-{
-    char label[128];
-    return gpf__json_text(gpf_node_label(g, n, label, sizeof label));
-}
 
 static json_t *kink_json(const gpf_graph *g, const gpf_element *e)
 {
@@ -228,23 +160,6 @@ static json_t *output_json(const gpf_check *c, const gpf_report_options *how)
     bad += set(o, "contracted", json_boolean(gpf_check_contracted(c)));
     bad += set_real(o, "value", gpf_check_value(c));
     return finish(o, bad);
-}
-
-/* "name": [ item, item, .. ], one item a line. */
-static void open_list(writer *w, const char *name)
-{
-    fprintf(w->out, ",\n  \"%s\": [", name);
-}
-
-static void put_item(writer *w, int first, json_t *v)
-{
-    fputs(first ? "\n    " : ",\n    ", w->out);
-    put_value(w, v);
-}
-
-static void close_list(writer *w)
-{
-    fputs("\n  ]", w->out);
 }
 
 int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how)

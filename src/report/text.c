@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The report for people: what is wrong first, why, and what was tested at all. */
+#include "report/put.h"
 #include "report/report.h"
 #include "base/text.h"
 #include <math.h>
@@ -97,32 +98,6 @@ char *gpf__report_side(const gpf_op *op, int side, char *buf, size_t size)
     return buf;
 }
 
-static void say(FILE *out, const char *format, ...) GPF_PRINTF(2, 3);
-static void say(FILE *out, const char *format, ...)
-{
-    char text[2048];
-    va_list ap;
-    va_start(ap, format);
-    gpf__vformat(text, sizeof text, format, ap);
-    va_end(ap);
-    fputs(text, out);
-}
-
-/* Names and claims come from files: no control character of theirs may reach a terminal. */
-static void put_clean(FILE *out, const char *s)
-{
-    for (; *s; s++)
-        putc((unsigned char)*s < ' ' || *s == 127 ? ' ' : *s, out);
-}
-
-static const char *plural(size_t n)
-{
-    return n == 1 ? "" : "s";
-}
-
-/* ANSI colours of the words that carry a verdict. */
-enum { PLAIN = 0, RED = 31, GREEN = 32, YELLOW = 33 };
-
 static const struct {
     const char *word;
     int color;
@@ -133,15 +108,6 @@ static const struct {
     [GPF_VACUOUS] = { "vacuous", YELLOW },
     [GPF_UNRESOLVED] = { "unresolved", YELLOW },
 };
-
-static void put_word(FILE *out, const gpf_report_options *how, const char *word, int color,
-                     int width)
-{
-    if (how->color)
-        say(out, "\033[%dm%-*s\033[0m", color, width, word);
-    else
-        say(out, "%-*s", width, word);
-}
 
 static char *tensor_label(const gpf_check *c, size_t i, char *buf, size_t size)
 {

@@ -25,6 +25,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         const gpf_node y = gpf_model_output(m);
         if (y != GPF_NONE && (size_t)y >= gpf_graph_n_nodes(gpf_model_graph(m)))
             abort();
+        gpf_node param, next;
+        for (size_t i = 0; gpf_model_update(m, i, &param, &next); i++)
+            if (!gpf_node_is_param(gpf_model_graph(m), param) || next <= GPF_POISON)
+                abort();
+        gpf_point_free(gpf_model_rows(m, 1, NULL));
     }
     gpf_model_free(m);
     return 0;

@@ -3,7 +3,13 @@
  * succeeds: each failure must be said (GSL_ENOMEM), nothing may leak, and after it the same
  * objects must still work. Linked with --wrap=malloc and so on, and against a library built with
  * GPF_TINY_CHUNKS, in which no arena hides an allocation behind another. */
+#define _POSIX_C_SOURCE 200809L /* fmemopen */
 #include "../unit/help.h"
+
+#include "train/archive.h"
+#include "train/train.h"
+
+#include <errno.h>
 
 static unsigned long count, fail_at, failed;
 static bool counting, persistent;
@@ -479,7 +485,9 @@ static const char model_text[] =
     "z = dense(h, 2)\n"
     "loss = cross_entropy(z, one_hot(c)) + lambda*l2(h.W) + mean((z[:,0] - T[:,1])^2)\n"
     "claim grad(loss, b) = sum(grad(loss, X @ W + b), axis=0)\n"
-    "claim tanh(z) = 2*sigmoid(2*z) - 1\n";
+    "claim tanh(z) = 2*sigmoid(2*z) - 1\n"
+    "train rate=0.5, epochs=3\n"
+    "update b = b - rate*grad(loss, b)\n";
 
 static int op_model(double *result)
 {
@@ -497,6 +505,25 @@ static int op_model(double *result)
     *result += (double)gpf_model_n_claims(m);
     gpf_model_free(m);
     return GSL_SUCCESS;
+}
+
+/* The other rows of a split. */
+static int op_model_rows(double *result)
+{
+    static const char text[] = "split 0.5\ndata X[N,2] = [1 2; 3 4; 5 6; 7 8]\nparam w = 2\n"
+                               "p = w*X\nY = step(X - 3)\nloss = sum((p - Y)^2)\n";
+    gpf_diag why[4] = { { .status = 0 } };
+    size_t n_why = 0;
+    begin();
+    gpf_model *m = gpf_model_parse(text, strlen(text), "inline", NULL, why, COUNT(why), &n_why);
+    gpf_point *at = m ? gpf_model_rows(m, 1, why) : NULL;
+    end();
+    if (at)
+        *result = gpf_point_values(at, gpf_model_find(m, "X"))[0] +
+                  gsl_vector_get(gpf_point_params(at), 0) + (double)gpf_model_task(m).target;
+    gpf_point_free(at);
+    gpf_model_free(m);
+    return at ? GSL_SUCCESS : why[0].status;
 }
 
 /* A text with errors of its own: lack of memory is still told from them. */
@@ -548,6 +575,276 @@ static int op_optimizer(double *result)
     return o ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
+/* The Jacobian of a net's sum of squares, with a penalty. */
+static int op_residuals(double *result)
+{
+    net n = made();
+    const gpf_node h = gpf_matmul(n.g, n.X, n.xs[0]);
+    const gpf_node fit = gpf_mean(n.g, gpf_square(n.g, gpf_tanh(n.g, h)), GPF_ALL_AXES);
+    const gpf_node y = gpf_add(n.g, fit, gpf_l2(n.g, n.xs[2]));
+    gpf__residuals *r;
+    double J[(3 * N + 6) * PARAMS] = { 0 };
+    begin();
+    const int status = gpf__residuals_make(n.g, y, n.xs, 4, N, &r, NULL);
+    end();
+    if (status == GSL_SUCCESS) {
+        assert_int_equal(gpf__residuals_jacobian(r, n.at, J), GSL_SUCCESS);
+        for (size_t i = 0; i < COUNT(J); i++)
+            *result += J[i] * (double)(i + 1);
+    }
+    gpf__residuals_free(r);
+    unmake(&n);
+    return status;
+}
+
+static int bowl(void *arg, const double *theta, double *f, double *gradient)
+{
+    (void)arg;
+    *f = theta[0] * theta[0] + 3 * theta[1] * theta[1];
+    if (gradient) {
+        gradient[0] = 2 * theta[0];
+        gradient[1] = 6 * theta[1];
+    }
+    return GSL_SUCCESS;
+}
+
+static int op_minimizer(double *result)
+{
+    const gpf__objective f = { .n = 2, .value = bowl };
+    const double from[] = { 1, 2 };
+    double theta[2], value, slope;
+    gpf__minimizer *m;
+    begin();
+    int status = gpf__minimizer_make(gpf_minimizer_find("bfgs"), &f, 0.1, 0.1, &m);
+    if (!status)
+        status = gpf__minimizer_start(m, from);
+    if (!status)
+        status = gpf__minimizer_iterate(m, theta, &value, &slope);
+    end();
+    if (status == GSL_SUCCESS)
+        *result = value;
+    gpf__minimizer_free(m);
+    return status;
+}
+
+/* A whole run in batches, with checks of gradient and step, penalty and held-out samples. */
+static int train(double *result, const char *optimizer, bool checked)
+{
+    net n = made();
+    gpf_train_options how = gpf_train_defaults();
+    how.optimizer = optimizer;
+    how.epochs = 2;
+    how.l2 = 0.1;
+    how.patience = 2;
+    how.batch = checked ? 4 : 0;
+    how.check_every = how.check_sample = checked;
+    how.check_step = checked;
+    how.check_sample += !checked;
+    gpf_train_with with = gpf_train_plain();
+    with.held_out = n.at;
+    with.xs = checked ? n.xs + 1 : NULL;
+    with.n_xs = 2;
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_train *t = gpf_train_alloc(n.g, n.loss, n.at, &how, &with, &why);
+    int status = t ? gpf_train_run(t) : why.status;
+    end();
+    if (status == GSL_SUCCESS)
+        *result = gpf_train_progress(t)->loss;
+    else if (t) /* the loop is still good */
+        assert_int_equal(gpf_train_run(t), GSL_SUCCESS);
+    gpf_train_free(t);
+    unmake(&n);
+    return status;
+}
+
+static int op_train(double *result)
+{
+    return train(result, "sgd", true);
+}
+
+static int op_train_all(double *result)
+{
+    return train(result, "adam", false);
+}
+
+static int op_train_minimizer(double *result)
+{
+    return train(result, "bfgs", false);
+}
+
+static int op_step_check(double *result)
+{
+    net n = made();
+    double after[64];
+    for (size_t i = 0; i < gpf_graph_n_params(n.g); i++)
+        after[i] = gsl_vector_get(gpf_point_params(n.at), i) - 0.01;
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_check *c = gpf_step_check_alloc(n.g, n.loss, n.xs, 2, after, 0.1, N, 1, &why);
+    int status = c ? gpf_check_run(c, n.at, NULL, &why) : why.status;
+    end();
+    if (status == GSL_SUCCESS)
+        *result = gpf_check_tally(c, -1).max_gap;
+    gpf_check_free(c);
+    unmake(&n);
+    return status;
+}
+
+/* Other samples, read twice, and params from an archive. */
+static int op_model_data(double *result)
+{
+    static const char with_files[] =
+        "data X = standardize(csv(\"test_oom_own.csv\", x, y))\n"
+        "data k = one_hot(csv(\"test_oom_own.csv\", kind))\ndata g = normal(3, 2)\n"
+        "param W[2,2] ~ he\np = X @ W\nloss = mse(p, k)\n";
+    static const char *const file[] = { "test_oom_own.csv", "test_oom_new.csv", "test_oom.npz" };
+    static const char *const text[] = { "x,y,kind\n1,2,a\n3,5,b\n4,4,a\n",
+                                        "y,x,kind\n1,2,b\n7,0.5,a\n" };
+    gpf_diag why = { .status = 0 };
+    size_t n_why = 0;
+    for (int i = 0; i < 2; i++) {
+        FILE *f = fopen(file[i], "wb");
+        assert_true(f && fputs(text[i], f) >= 0 && fclose(f) == 0);
+    }
+    gpf_model *m = gpf_model_parse(with_files, strlen(with_files), "inline", NULL, &why, 1, &n_why);
+    assert_non_null(m);
+    const gpf_graph *g = gpf_model_graph(m);
+    const gpf_node y = gpf_model_output(m);
+    const gsl_vector *theta = gpf_point_params(gpf_model_point(m));
+    assert_int_equal(gpf_params_write(g, theta, file[2], NULL), GSL_SUCCESS);
+    const double before = evaluate1(gpf_model_graph(m), gpf_model_point(m), y);
+    begin();
+    int status = gpf_model_read_data(m, file[1], &why);
+    if (!status)
+        status = gpf_model_read_data(m, file[1], &why);
+    if (!status)
+        status = gpf_model_read_params(m, file[2], &why);
+    if (!status)
+        status = gpf_model_bound(m, &y, 1, &why);
+    end();
+    assert_int_equal(status, why.status);
+    /* it is the one or the other, never something between */
+    const double after = evaluate1(gpf_model_graph(m), gpf_model_point(m), y);
+    assert_true(gpf_point_batch(gpf_model_point(m)) == 2 || (status && after == before));
+    *result = after + (double)gpf_point_batch(gpf_model_point(m));
+    gpf_model_free(m);
+    for (size_t i = 0; i < COUNT(file); i++)
+        remove(file[i]);
+    return status;
+}
+
+/* A net with a dead unit, a skip and shared weights. */
+static int op_health(double *result)
+{
+    static const double x[] = { 0.5, -1.5, 2, 0.25 }, y[] = { 1, 0 };
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 2)),
+                   Y = gpf_data(g, "y", gpf_shape2(GPF_N, 1)),
+                   W = gpf_param(g, "W", gpf_shape2(2, 2)), V = gpf_param(g, "V", gpf_shape2(2, 1));
+    const gpf_node h = gpf_relu(g, gpf_matmul(g, X, W)),
+                   r = gpf_add(g, h, gpf_tanh(g, gpf_matmul(g, h, W))), p = gpf_matmul(g, r, V);
+    const gpf_node loss = gpf_mse(g, p, Y, GPF_MEAN);
+    gpf_point *at = gpf_point_alloc(g, 2);
+    gpf_point_bind(at, X, x);
+    gpf_point_bind(at, Y, y);
+    for (size_t i = 0; i < 6; i++)
+        theta(at)[i] = i % 2 ? -3. : 0.5 + (double)i;
+    const gpf_task task = { p, Y, GPF_DECIDE_NOTHING };
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_health *health = gpf_health_alloc(g, loss, 2, &task, 0.1, &why);
+    int status = health ? gpf_health_run(health, at) : why.status;
+    end();
+    if (!status)
+        *result = gpf_health_loss(health) + (double)gpf_health_n_findings(health);
+    gpf_health_free(health);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+    return status;
+}
+
+/* Both formats, written to memory and read again. */
+static int op_archive(double *result)
+{
+    static const gpf__archive_format *const formats[] = { &gpf__npz, &gpf__safetensors };
+    static unsigned char bytes[4096];
+    const double x[] = { 1.5, 2.5, 3.5, 4.5, 5.5, 6.5 };
+    gpf_diag why = { .status = 0 };
+    int status = GSL_SUCCESS;
+    for (size_t i = 0; !status && i < COUNT(formats); i++) {
+        FILE *f = fmemopen(bytes, sizeof bytes, "wb");
+        begin();
+        gpf_archive *a = gpf_archive_alloc(), *b = NULL;
+        status = status_of(a);
+        if (!status)
+            status = gpf_archive_add(a, "W", gpf_shape2(2, 3), x);
+        if (!status)
+            status = gpf_archive_add(a, "s", gpf_shape0(), x);
+        if (!status)
+            status = gpf_archive_set(a, "key", "text");
+        if (!status && formats[i]->write(a, f))
+            status = errno == ENOMEM ? GSL_ENOMEM : GPF_EFILE;
+        end();
+        fflush(f);
+        const size_t n = (size_t)ftell(f);
+        begin();
+        if (!status) {
+            b = gpf__archive_parse(bytes, n, "memory", &why);
+            status = b ? GSL_SUCCESS : why.status;
+        }
+        end();
+        if (!status)
+            *result += gpf_archive_find(b, "W")->values[5] + gpf_archive_get(b, "key")[0];
+        fclose(f);
+        gpf_archive_free(a);
+        gpf_archive_free(b);
+    }
+    return status;
+}
+
+static int op_params(double *result)
+{
+    static const char path[] = "test_oom_params.npz";
+    net n = made();
+    gpf_diag why = { .status = 0 };
+    begin();
+    int status = gpf_params_write(n.g, gpf_point_params(n.at), path, &why);
+    if (!status)
+        status = gpf_params_read(n.g, gpf_point_params(n.at), path, &why);
+    end();
+    assert_int_equal(why.status, status);
+    *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
+    remove(path);
+    unmake(&n);
+    return status;
+}
+
+/* Bad memory while saving leaves the run as it was, while resuming too. */
+static int op_checkpoint(double *result)
+{
+    static const char path[] = "test_oom_checkpoint.safetensors";
+    net n = made();
+    gpf_train_options how = gpf_train_defaults();
+    how.patience = 3;
+    gpf_diag why = { .status = 0 };
+    gpf_train *t = gpf_train_alloc(n.g, n.loss, n.at, &how, NULL, &why);
+    assert_non_null(t);
+    assert_int_equal(gpf_train_step(t), GSL_SUCCESS);
+    begin();
+    int status = gpf_train_save(t, path, &why);
+    if (!status)
+        status = gpf_train_resume(t, path, &why);
+    end();
+    assert_int_equal(why.status, status);
+    assert_int_equal(gpf_train_progress(t)->step, 1);
+    *result = gsl_vector_get(gpf_point_params(n.at), PARAMS - 1);
+    remove(path);
+    gpf_train_free(t);
+    unmake(&n);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 static const struct {
@@ -570,10 +867,22 @@ static const struct {
     { "claim", op_claim, 420 },
     { "generic point", op_generic, 6 },
     { "print", op_print, 2 },
-    { "model", op_model, 430 },
+    { "model", op_model, 500 },
     { "model with errors", op_model_errors, 55 },
+    { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
     { "optimizer", op_optimizer, 1 },
+    { "sum of squares", op_residuals, 300 },
+    { "minimizer", op_minimizer, 1 },
+    { "training", op_train, 300 },
+    { "training with all samples", op_train_all, 200 },
+    { "training by a minimiser", op_train_minimizer, 200 },
+    { "check of a step", op_step_check, 100 },
+    { "model, other samples", op_model_data, 60 },
+    { "health", op_health, 100 },
+    { "archive", op_archive, 55 },
+    { "params in a file", op_params, 38 },
+    { "checkpoint", op_checkpoint, 400 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)

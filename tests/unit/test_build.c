@@ -67,6 +67,68 @@ static void claims(void **state)
     gpf_model_free(m);
 }
 
+static void settings(void **state)
+{
+    (void)state;
+    const char *text = "train optimizer=cg-fr, rate=0.25\nseed 7\nparam w = 1\n"
+                       "train until-loss = -1e-3, schedule=\"cosine\"\n";
+    gpf_model *m = model_of(text, NULL);
+    const gpf_train_options *o = gpf_model_train_options(m), plain = gpf_train_defaults();
+    assert_string_equal(o->optimizer, "cg-fr");
+    assert_string_equal(o->schedule, "cosine");
+    assert_true(o->rate == 0.25);
+    assert_true(o->until_loss == -1e-3);
+    assert_int_equal(o->epochs, plain.epochs);
+    assert_int_equal(o->seed, 7);
+    gpf_model_free(m);
+    /* the settings' own seed, but for one that is asked for */
+    m = model_of("train seed=9\nseed 7\n", NULL);
+    assert_int_equal(gpf_model_train_options(m)->seed, 9);
+    gpf_model_free(m);
+    m = model_of("train seed=9\n", &(gpf_model_options){ .seed = 3, .seed_given = 1 });
+    assert_int_equal(gpf_model_train_options(m)->seed, 3);
+    gpf_model_free(m);
+}
+
+static void updates(void **state)
+{
+    (void)state;
+    gpf_model *m = model_of("param w[2] = [1 2]\nparam b = 5\nparam other = 1\nz = w\n"
+                            "loss = sum(w^2) + b\n"
+                            "update b = b - rate\nupdate w = 0.5\ntrain rate=0.25\n",
+                            NULL);
+    gpf_node param, next;
+    assert_int_equal(gpf_model_update(m, 0, &param, &next), 1);
+    assert_int_equal(param, gpf_model_find(m, "b"));
+    size_t n;
+    double *v = values_of(m, next, &n);
+    assert_true(n == 1 && v[0] == 4.75); /* the rate of a setting behind it */
+    free(v);
+    assert_int_equal(gpf_model_update(m, 1, &param, &next), 1);
+    assert_int_equal(param, gpf_model_find(m, "w"));
+    v = values_of(m, next, &n);
+    assert_true(n == 2 && v[0] == 0.5 && v[1] == 0.5); /* a number fills */
+    free(v);
+    assert_int_equal(gpf_model_update(m, 2, &param, &next), 0);
+    const gpf_node rate = gpf_model_rate(m);
+    assert_true(gpf_node_is_data(gpf_model_graph(m), rate));
+    assert_int_equal(rate, gpf_model_find(m, "rate"));
+    gpf_model_free(m);
+}
+
+/* `rate` is a name like others where the text gives it a meaning, and train and update are. */
+static void names_of_training_stay_names(void **state)
+{
+    (void)state;
+    gpf_model *m = model_of("train = 2\nupdate = train*2\nrate = update + 1\na = rate\n", NULL);
+    assert_is(m, "a", "scalar", "5");
+    assert_int_equal(gpf_model_rate(m), GPF_NONE);
+    gpf_model_free(m);
+    m = model_of("param w = 1\ng = grad(w^2, w)\nf = g*rate\nclaim f = rate*g\n", NULL);
+    assert_int_equal(gpf_model_claim_at(m, 0).n_uses, 1);
+    gpf_model_free(m);
+}
+
 static void independent_errors_are_all_reported(void **state)
 {
     (void)state;
@@ -135,6 +197,32 @@ static void wrong_statements(void **state)
           "expected the name of an activation, such as relu; one with parameters stands alone: "
           "z = dense(X, 5), h = leaky_relu(z, 0.2)",
           GPF_ESYNTAX },
+        { "train raet=1\n", 1, 7, 4, "train: there is no setting 'raet' (did you mean 'rate'?)",
+          GPF_ENAME },
+        { "train rate=1,\\\n", 1, 14, 1, "character '\\' means nothing here", GPF_ESYNTAX },
+        { "train rate=1\n\ntrain epochs=2, rate=1\n", 3, 17, 4,
+          "train: rate is given in line 1 already", GPF_ENAME },
+        { "train until-loss=1, until_loss=1\n", 1, 21, 10,
+          "train: until_loss is given in line 1 already", GPF_ENAME },
+        { "train rate=fast\n", 1, 12, 4, "train: rate must be a number", GSL_EDOM },
+        { "train epochs=-1\n", 1, 14, 2, "train: epochs must be a whole number", GSL_EDOM },
+        { "train optimizer=adm\n", 1, 17, 3,
+          "train: there is no optimizer 'adm' (did you mean 'adam'?)", GPF_ENAME },
+        { "train schedule=\"cos\"\n", 1, 16, 5, "train: there is no schedule 'cos'", GPF_ENAME },
+        { "param W1[2] = 0\nupdate W2 = 1\n", 2, 8, 2,
+          "update: there is no param 'W2' so far (did you mean 'W1'?)", GPF_ENAME },
+        { "data x[2] = 0\nupdate x = 1\n", 2, 8, 1,
+          "update: x is no param; only params have a next value", GPF_ENAME },
+        { "param W[2] = 0\nupdate W = [1 2]\n", 2, 12, 5,
+          "update: param W is 2 but its next value is 1x2", GPF_ESHAPE },
+        { "param W[1] = 0\nupdate W = W\nz = W\nupdate z = 2\n", 4, 8, 1,
+          "update: z has got its next value in line 2 already", GPF_ENAME },
+        { "param W[0] = 0\nupdate W = 1\n", 1, 9, 1, "size: expected a whole number", GPF_EDATA },
+        { "a = rate\nrate = 1\n", 1, 5, 4, "'rate' has no meaning so far", GPF_ENAME },
+        { "param p = 1\nf = rate*p\nclaim f = rat*p\n", 3, 11, 3,
+          "'rat' has no meaning so far (did you mean 'rate'?)", GPF_ENAME },
+        { "param w = 0\ntrain rate=1, optimizer=sgd\nupdate w = 1\n", 2, 15, 9,
+          "train: the update of w in line 3 takes the optimizer's place", GPF_ENAME },
         { "split 0.5\nsplit 0.5\n", 2, 7, 3, "there is a split already", GPF_ESYNTAX },
         { "data X = zeros(2, 2)\nsplit 0.5\n", 2, 7, 3, "split comes too late: X was read",
           GPF_ESYNTAX },
@@ -146,8 +234,13 @@ static void wrong_statements(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(params),           cmocka_unit_test(layers),
-        cmocka_unit_test(claims),           cmocka_unit_test(independent_errors_are_all_reported),
+        cmocka_unit_test(params),
+        cmocka_unit_test(layers),
+        cmocka_unit_test(claims),
+        cmocka_unit_test(settings),
+        cmocka_unit_test(updates),
+        cmocka_unit_test(names_of_training_stay_names),
+        cmocka_unit_test(independent_errors_are_all_reported),
         cmocka_unit_test(wrong_statements),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -67,6 +67,24 @@ static void tanh_by_sigmoid(void **state)
     assert_true(r.worst > 0.1 && fabs(r.left / r.right - r.ratio) < 1e-12);
 }
 
+/* (1 - p) for p close to 1 by one to three units: sigmoid(-u)/(1 - p) is 1, and comes out as anything
+ * from 1/2 to 3/2. The slice hides from the graph that the difference can be computed well. */
+static void nothing_but_noise_refutes_nothing(void **state)
+{
+    fixture *f = *state;
+    gpf_graph *g = f->g;
+    const ptrdiff_t start[] = { 0, 0 }, size[] = { 2, 2 };
+    for (int i = 0; i < 20; i++) {
+        const gpf_node u = gpf_add(g, gpf_const(g, 35.2 + 0.08 * i),
+                                   gpf_mul(g, gpf_const(g, 0.3), gpf_sin(g, f->z))),
+                       p = gpf_slice(g, gpf_sigmoid(g, u), start, size),
+                       q = gpf_slice(g, gpf_sigmoid(g, gpf_neg(g, u)), start, size);
+        const gpf_claim_result r =
+            claim(f, gpf_div(g, q, gpf_sub(g, gpf_const(g, 1), p)), gpf_const(g, 1));
+        assert_int_equal(r.verdict, GPF_UNDECIDED);
+    }
+}
+
 static void ratio_of_a_missing_factor(void **state)
 {
     fixture *f = *state;
@@ -264,6 +282,7 @@ int main(void)
 #define CASE(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
     const struct CMUnitTest tests[] = {
         CASE(tanh_by_sigmoid),
+        CASE(nothing_but_noise_refutes_nothing),
         CASE(ratio_of_a_missing_factor),
         CASE(shapes_that_differ),
         CASE(zero_is_no_evidence),

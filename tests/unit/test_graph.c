@@ -311,6 +311,25 @@ static void test_free_batch_size(void **state)
     gpf_graph_free(g);
 }
 
+static void test_needed(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node a = gpf_data(g, "a", gpf_shape0()), b = gpf_data(g, "b", gpf_shape0()),
+                   c = gpf_data(g, "c", gpf_shape0());
+    const gpf_node y = gpf_exp(g, gpf_mul(g, gpf_add(g, a, b), b)), z = gpf_tanh(g, c);
+    const gpf_node ys[] = { GPF_NONE, y };
+    unsigned char *need = gpf__needed(g, ys, COUNT(ys));
+    assert_non_null(need);
+    assert_true(need[a] && need[b] && need[y]);
+    assert_false(need[c] || need[z]);
+    free(need);
+    need = gpf__needed(g, &z, 1);
+    assert_true(need[c] && need[z] && !need[a]);
+    free(need);
+    gpf_graph_free(g);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -323,6 +342,7 @@ int main(void)
         cmocka_unit_test(test_params_are_one_vector),
         cmocka_unit_test(test_reading),
         cmocka_unit_test(test_free_batch_size),
+        cmocka_unit_test(test_needed),
     };
     gsl_set_error_handler_off();
     return cmocka_run_group_tests(tests, NULL, NULL);

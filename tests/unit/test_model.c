@@ -111,6 +111,41 @@ static void params_from_a_file(void **state)
     gpf_model_free(m);
 }
 
+static void params_from_an_archive(void **state)
+{
+    (void)state;
+    static const char npz[] = "test_model_params.npz", safe[] = "test_model_params.st";
+    const char *text = "param A[2,2] = 1\nparam b = 2\nz = sum(A)*b\n";
+    gpf_model *m = model_of(text, NULL);
+    gsl_vector *theta = gpf_point_params(gpf_model_point(m));
+    gpf_diag why;
+    const double values[] = { 0.1, -2.5e-9, 3, 4, -0.75 };
+    memcpy(theta->data, values, sizeof values);
+    assert_int_equal(gpf_params_write(gpf_model_graph(m), theta, npz, NULL), GSL_SUCCESS);
+    rename(npz, safe); /* known by its content, whatever it is called */
+    gsl_vector_set_all(theta, 7);
+    assert_int_equal(gpf_model_read_params(m, safe, &why), GSL_SUCCESS);
+    assert_memory_equal(theta->data, values, sizeof values);
+    /* one that is not what it is called: its reader says why, not the one of lines */
+    write_file("A = 9\n");
+    rename(file, npz);
+    assert_int_not_equal(gpf_model_read_params(m, npz, &why), GSL_SUCCESS);
+    assert_null(strstr(why.text, "expected lines"));
+    /* of a file that is wrong in its last line nothing is taken */
+    write_file("A = 9\nb = [1 2 3]\n");
+    assert_int_equal(gpf_model_read_params(m, file, &why), GPF_ESHAPE);
+    assert_memory_equal(theta->data, values, sizeof values);
+    /* params of another model */
+    gpf_model *other = model_of("param A[2,3] = 1\nparam b = 2\n", NULL);
+    assert_int_not_equal(gpf_model_read_params(other, safe, &why), GSL_SUCCESS);
+    assert_is(other, "A", "2x3", "1 1 1 1 1 1");
+    gpf_model_free(other);
+    gpf_model_free(m);
+    remove(npz);
+    remove(safe);
+    remove(file);
+}
+
 static void models_from_files(void **state)
 {
     (void)state;
@@ -178,6 +213,65 @@ static void test_rows_need_a_split(void **state)
     assert_int_equal(why.line, 0);
 }
 
+static void split_that_is_asked_for(void **state)
+{
+    (void)state;
+    const char *text = "split 0.25\ndata X[N,1] = [1; 2; 3; 4; 5; 6; 7; 8]\nrate2 = 2*rate\n";
+    gpf_model_options o = { .split = 0.5 };
+    gpf_model *m = model_of(text, &o);
+    assert_int_equal(gpf_point_batch(gpf_model_point(m)), 4);
+    gpf_model_free(m);
+    m = model_of(text + strlen("split 0.25\n"), &o);
+    assert_int_equal(gpf_point_batch(gpf_model_point(m)), 4);
+    gpf_model_free(m);
+    static const double bad[] = { -0.5, 1, NAN, INFINITY };
+    for (size_t i = 0; i < 4; i++) {
+        gpf_diag why;
+        size_t n;
+        o.split = bad[i];
+        assert_null(gpf_model_parse(text, strlen(text), "t", &o, &why, 1, &n));
+        assert_int_equal(n, 1);
+        assert_int_equal(why.status, GPF_EDATA);
+    }
+    gpf_diag why;
+    size_t n;
+    o.split = 0.5;
+    assert_null(gpf_model_parse("a = 1\n", 6, "t", &o, &why, 1, &n));
+    assert_string_equal(why.text, "split: no data has N rows to hold out");
+}
+
+static void rows_of_the_split(void **state)
+{
+    (void)state;
+    gpf_diag why;
+    gpf_model *m = model_of("split 0.25\ndata X[N,2] = [1 2; 3 4; 5 6; 7 8]\ndata k[2] = 3\n"
+                            "param w = 7\nf = sum(X)*w*rate*k[0]\n",
+                            NULL);
+    gsl_vector_set_all(gpf_point_params(gpf_model_point(m)), 2);
+    const gpf_node X = gpf_model_find(m, "X");
+    double sum = 0;
+    for (int rows = 0; rows <= 2; rows++) {
+        static const size_t samples[] = { 3, 1, 4 };
+        gpf_point *at = gpf_model_rows(m, rows, &why);
+        assert_non_null(at);
+        assert_int_equal(gpf_point_batch(at), samples[rows]);
+        assert_true(gsl_vector_get(gpf_point_params(at), 0) == 2);
+        for (size_t i = 0; i < 2 * samples[rows]; i++)
+            sum += gpf_point_values(at, X)[i];
+        assert_true(gpf_point_values(at, gpf_model_rate(m))[0] == gpf_model_train_options(m)->rate);
+        assert_true(gpf_point_values(at, gpf_model_find(m, "k"))[1] == 3);
+        gpf_point_free(at);
+    }
+    assert_true(sum == 2 * 36); /* both parts make the whole */
+    gpf_model_free(m);
+    m = model_of("data X[N,1] = [1; 2]\n", NULL);
+    assert_null(gpf_model_rows(m, 1, &why));
+    assert_int_equal(why.status, GPF_EDATA);
+    assert_string_equal(why.text, "t.gpf holds nothing out: it has no split");
+    assert_null(gpf_model_rows(m, 1, NULL));
+    gpf_model_free(m);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -185,10 +279,13 @@ int main(void)
         cmocka_unit_test(output),
         cmocka_unit_test(notes),
         cmocka_unit_test(params_from_a_file),
+        cmocka_unit_test(params_from_an_archive),
         cmocka_unit_test(models_from_files),
         cmocka_unit_test(errors_beyond_the_callers_room_are_counted),
         cmocka_unit_test(growth_is_limited),
         cmocka_unit_test(test_rows_need_a_split),
+        cmocka_unit_test(split_that_is_asked_for),
+        cmocka_unit_test(rows_of_the_split),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -68,6 +68,13 @@ static void precedence(void **state)
         { "data a[N,2] = x", "x" },
         { "param a ~ he", "(he)" },
         { "param a[H] ~ normal(0, 1)", "(normal 0 1)" },
+        { "train a=1, b-c = -1e-3, d=cg-fr, e=\"x y\"",
+          "(train a=\"1\" b-c=\"-1e-3\" d=\"cg-fr\" e=\"x y\")" },
+        { "update W = W - 1", "(sub W 1)" },
+        /* names, where they are no words of the language */
+        { "train = update", "update" },
+        { "update = train*2", "(mul train 2)" },
+        { "data train[2] = update (1)", "(update 1)" },
     };
     for (size_t i = 0; i < sizeof list / sizeof *list; i++) {
         gpf_diag why = { 0 };
@@ -109,6 +116,14 @@ static void what_was_expected(void **state)
         { "param W[2,2]\n", 1, 13, 1, "expected '=' or '~' but found the end of the line",
           GPF_ESYNTAX },
         { "W[2,2] = 1\n", 1, 2, 1, "expected '=' but found '['", GPF_ESYNTAX },
+        { "train rate 0.1\n", 1, 12, 3, "expected '=' but found 0.1", GPF_ESYNTAX },
+        { "train rate = (1)\n", 1, 14, 1, "expected a value but found '('", GPF_ESYNTAX },
+        { "train rate=0.1,\n", 1, 16, 1, "expected a name but found the end of the line",
+          GPF_ESYNTAX },
+        { "train\n", 1, 6, 1, "expected '=' but found the end of the line", GPF_ESYNTAX },
+        { "update W[0] = 1\n", 1, 9, 1, "expected '=' but found '['", GPF_ESYNTAX },
+        { "a = 1 update b\n", 1, 7, 6,
+          "expected an operator or the end of the line but found 'update'", GPF_ESYNTAX },
         { "* 3\n", 1, 1, 1, "expected a statement but found '*'", GPF_ESYNTAX },
         { "a = [1 2; 3]\n", 1, 5, 8, "row 2 has 1 element but row 1 has 2", GPF_ESHAPE },
         { "a = [1-2]\n", 1, 7, 2, "separate elements by blanks or commas", GPF_ESYNTAX },

@@ -107,6 +107,41 @@ static void test_dot(void **state)
     gpf_graph_free(g);
 }
 
+static int two_notes(void *arg, gpf_node n, size_t line, char *buf, size_t size)
+{
+    const gpf_node *without = arg;
+    snprintf(buf, size, "note %zu of \"%d\"\\", line, n);
+    return n != *without && line < 2;
+}
+
+/* Lines under a node; in Graphviz part of its label, which a quote must not end. */
+static void test_notes(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    gpf_node X = gpf_data(g, "X", gpf_shape1(GPF_N)), y = gpf_exp(g, X);
+    char *text = NULL;
+    size_t size;
+    FILE *out = open_memstream(&text, &size);
+    assert_int_equal(gpf_graph_print_notes(g, y, out, two_notes, &X), GSL_SUCCESS);
+    assert_int_equal(gpf_graph_print_dot_notes(g, y, out, two_notes, &X), GSL_SUCCESS);
+    fclose(out);
+    assert_string_equal(text,
+                        "X = data                                         N\n"
+                        "%2 = exp(X)                                      N\n"
+                        "    note 0 of  2  \n"
+                        "    note 1 of  2  \n"
+                        "digraph gradproof {\n"
+                        "    rankdir=LR;\n"
+                        "    node [shape=box, fontname=\"monospace\"];\n"
+                        "    n1 [label=\"X\\ndata N\", style=filled, fillcolor=\"#d8e8ff\"];\n"
+                        "    n2 [label=\"%2\\nexp N\\nnote 0 of  2  \\nnote 1 of  2  \"];\n"
+                        "    n1 -> n2;\n"
+                        "}\n");
+    free(text);
+    gpf_graph_free(g);
+}
+
 static void test_write_error(void **state)
 {
     (void)state;
@@ -125,9 +160,8 @@ static void test_write_error(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_labels),
-        cmocka_unit_test(test_text),
-        cmocka_unit_test(test_dot),
+        cmocka_unit_test(test_labels),      cmocka_unit_test(test_text),
+        cmocka_unit_test(test_dot),         cmocka_unit_test(test_notes),
         cmocka_unit_test(test_write_error),
     };
     gsl_set_error_handler_off();
