@@ -299,7 +299,8 @@ typedef enum gpf_train_end {
     GPF_TRAIN_UNTIL,       /* until_loss, until_gradient or until_accuracy is reached */
     GPF_TRAIN_PATIENCE,    /* the held-out loss got no better; the best params are back */
     GPF_TRAIN_CONVERGED,   /* the minimiser says so */
-    GPF_TRAIN_NO_PROGRESS, /* the minimiser finds no lower point: a minimum, or a wrong gradient */
+    GPF_TRAIN_NO_PROGRESS, /* the minimiser finds no lower point: a minimum, a kink, a loss
+                              without a minimum, or a wrong gradient */
     GPF_TRAIN_NOT_FINITE,  /* the loss or a param is NaN or infinite */
     GPF_TRAIN_WRONG,       /* a check of gradient or step found an element wrong */
     GPF_TRAIN_STOPPED      /* by the callback */

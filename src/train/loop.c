@@ -494,8 +494,8 @@ static int step_by_minimizer(gpf_train *t)
             t->how.optimizer, gradient);
     else if (status == GSL_ENOPROG)
         end(t, GPF_TRAIN_NO_PROGRESS,
-            "%s finds no lower point, gradient %.3g: a minimum as far as rounding lets it see, or "
-            "a wrong gradient",
+            "%s finds no lower point, gradient %.3g: a minimum as far as rounding lets it see, a "
+            "kink, a loss without a minimum, or a wrong gradient, which a check tells",
             t->how.optimizer, gradient);
     else if (status == GSL_EBADFUNC)
         not_finite(t, &t->all, "the objective", f, true, true);

@@ -293,9 +293,11 @@ static int begin_descent(gpf__minimizer *m, double step)
     m->shift = f;
     m->scale = ldexp(1, exponent > 900 ? -900 : exponent < -900 ? 900 : -exponent);
     /* A longer one is no step but a way to overflow, which GSL's BFGS is very slow to come back from. */
-    const double longest = 1e6 * (1 + gsl_blas_dnrm2(m->at));
-    gsl_multimin_fdfminimizer_set(m->descent, &m->function, m->at, fmin(step, longest),
-                                  m->tolerance);
+    const double size = 1 + gsl_blas_dnrm2(m->at), longest = 1e6 * size;
+    /* A shorter one wins less than epsilon, however far the minimum is. */
+    const double shortest = 1e-12 * size;
+    gsl_multimin_fdfminimizer_set(m->descent, &m->function, m->at,
+                                  fmax(shortest, fmin(step, longest)), m->tolerance);
     return m->status;
 }
 
@@ -342,6 +344,9 @@ static int iterate(gpf__minimizer *m)
     /* Some searches give up without saying so. */
     if (!gpf__all_finite(position(m)->data, m->objective.n) ||
         (m->descent && !(m->descent->f <= m->here)))
+        return GSL_ENOPROG;
+    /* As that of BFGS where the loss falls as far as it looks. Nothing would ever end it. */
+    if (!memcmp(position(m)->data, m->at->data, m->objective.n * sizeof(double)))
         return GSL_ENOPROG;
     status = look(m);
     /* What f is shown as trusts the gradient. */
