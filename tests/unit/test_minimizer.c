@@ -286,6 +286,42 @@ static void underdetermined(void **state)
     gsl_set_error_handler(before);
 }
 
+/* x0 and a unit that is saturated, x0 tanh(x1): its column is so short that a step along it is a leap
+ * to the other side of the world. */
+static int unit_residuals(void *arg, const double *x, double *r)
+{
+    (void)arg;
+    r[0] = x[0] - 3;
+    r[1] = x[0] * tanh(x[1]) - 1;
+    return GSL_SUCCESS;
+}
+
+static int unit_jacobian(void *arg, const double *x, double *J)
+{
+    (void)arg;
+    J[0] = 1;
+    J[1] = 0;
+    J[2] = tanh(x[1]);
+    J[3] = x[0] * pow(cosh(x[1]), -2);
+    return GSL_SUCCESS;
+}
+
+static void a_saturated_unit(void **state)
+{
+    (void)state;
+    const gpf__objective o = {
+        .n = 2, .m = 2, .residuals = unit_residuals, .jacobian = unit_jacobian
+    };
+    for (double x1 = 10; x1 < 400; x1 += 13.7) {
+        const double from[] = { 5.3, x1 };
+        const run r = minimize("lm", &o, from, 200);
+        assert_int_equal(r.status, GPF__CONVERGED);
+        /* x0 is 2, or 1 where the unit has gone over to -1 */
+        const double x0 = tanh(r.theta[1]) > 0 ? 2 : 1;
+        assert_close(r.theta[0], x0, 1e-7, 0);
+    }
+}
+
 static void at_the_minimum_already(void **state)
 {
     (void)state;
@@ -578,6 +614,7 @@ int main(void)
         cmocka_unit_test(rate_and_tolerance_count),
         cmocka_unit_test(a_decay),
         cmocka_unit_test(underdetermined),
+        cmocka_unit_test(a_saturated_unit),
         cmocka_unit_test(at_the_minimum_already),
         cmocka_unit_test(around_what_is_not_finite),
         cmocka_unit_test(failures_end_it),
