@@ -239,6 +239,18 @@ static const gpf_op wrong_op = { .name = "wrong",
                                  .vjp = { pass_twice },
                                  .jvp = { pass_on } };
 
+static gpf_node pass_against(const gpf_rule_args *r)
+{
+    return gpf_neg(r->g, r->bar);
+}
+
+static const gpf_op opposite_op = { .name = "opposite",
+                                    .arity = 1,
+                                    .formula = "x",
+                                    .map = count_map,
+                                    .vjp = { pass_against },
+                                    .jvp = { pass_on } };
+
 static unsigned long count_run(const char *optimizer, size_t batch, size_t evaluate)
 {
     net n;
@@ -832,6 +844,40 @@ static void test_health(void **state)
 }
 
 /* A run that goes on from its saved state is the run that was not interrupted, at any step. */
+/* A wrong gradient: a minimiser ends all the same, never at a higher loss, and says what to do. */
+static void test_minimizers_of_a_wrong_gradient(void **state)
+{
+    (void)state;
+    const gpf_op *const wrong[] = { &wrong_op, &opposite_op };
+    const gpf_minimizer_kind *kind;
+    for (size_t i = 0; i < 2 * 2; i++)
+        for (size_t k = 0; (kind = gpf_minimizer_at(k)) && kind->type; k++) {
+            net n;
+            net_make(&n, GPF_MEAN);
+            const gpf_op *op = wrong[i % 2];
+            if (i < 2) { /* of all params, or of some of them */
+                n.loss = gpf_apply(n.g, op, &n.loss, 1, NULL);
+            } else {
+                const gpf_node w = gpf_apply(n.g, op, &n.W2, 1, NULL);
+                const gpf_node squares = gpf_sum(n.g, gpf_square(n.g, w), GPF_ALL_AXES);
+                n.loss = gpf_add(n.g, n.loss, squares);
+            }
+            gpf_train_options how = settings(kind->name, 0.01, 500);
+            gpf_train *t = net_train(&n, &how, NULL);
+            gpf_train_epoch(t);
+            const double first = gpf_train_progress(t)->loss;
+            assert_int_equal(gpf_train_run(t), GSL_SUCCESS);
+            const gpf_progress *p = gpf_train_progress(t);
+            assert_true(p->end != GPF_TRAIN_RUNNING && p->loss <= first);
+            if (op == &opposite_op && p->end != GPF_TRAIN_NO_PROGRESS)
+                fail_msg("%s ends with %d: %s", kind->name, (int)p->end, p->why);
+            if (p->end == GPF_TRAIN_NO_PROGRESS)
+                assert_non_null(strstr(p->why, "wrong gradient, which a check tells"));
+            gpf_train_free(t);
+            net_free(&n);
+        }
+}
+
 static void test_resume(void **state)
 {
     (void)state;
@@ -963,6 +1009,7 @@ int main(void)
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_unbound),
         cmocka_unit_test(test_minimizers),
+        cmocka_unit_test(test_minimizers_of_a_wrong_gradient),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_health),
         cmocka_unit_test(test_no_allocation),
