@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct field {
     const char *name;
@@ -213,12 +214,35 @@ static int copy_rows(void *arg, FILE *to)
     return status;
 }
 
+/* Is a file there that begins as no log does? A log whose first words were cut short is one. */
+static int is_foreign(const cmd_log *l, int resumed)
+{
+    static const char *const begins[2][2] = { { "epoch\t", "seed\t" },
+                                              { "{\"epoch\": ", "{\"seed\": " } };
+    struct stat is;
+    char start[16];
+    FILE *f = !stat(l->path, &is) && S_ISREG(is.st_mode) && is.st_size ? fopen(l->path, "r") : NULL;
+    if (!f)
+        return 0; /* opening it says what is wrong, if anything is */
+    const size_t n = fread(start, 1, sizeof start, f);
+    fclose(f);
+    for (int i = 0; i < (resumed ? 1 : 2); i++) {
+        const char *begin = begins[l->json][i];
+        if (!strncmp(start, begin, n < strlen(begin) ? n : strlen(begin)))
+            return 0;
+    }
+    return 1;
+}
+
 int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l)
 {
     const char *ending = strrchr(path, '.');
     *l = (cmd_log){ .path = path, .json = ending && !strcmp(ending, ".jsonl") };
     if (!l->json && (!ending || strcmp(ending, ".tsv")))
         return cmd_usage(o, "--log takes a FILE.tsv or FILE.jsonl, not ", path);
+    if (is_foreign(l, keep != NULL))
+        return cmd_failf(o, GPF_EFILE, "%s is there and no log of %s: it is not written over", path,
+                         keep ? "this run" : "a run");
     FILE *from = keep ? fopen(path, "r") : NULL;
     if (keep && !from && errno != ENOENT)
         return cmd_failf(o, GPF_EFILE, "%s: %s", path, strerror(errno));

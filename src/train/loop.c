@@ -133,7 +133,8 @@ static void not_finite(gpf_train *t, const gpf__batch *b, const char *what, doub
 {
     char where[80];
     const double most = gpf__max_norm(t->at->theta->data, t->at->n_params);
-    end(t, GPF_TRAIN_NOT_FINITE, "%s is %g %s", what, value,
+    /* A NaN has a sign, which says nothing and differs from machine to machine. */
+    end(t, GPF_TRAIN_NOT_FINITE, "%s is %g %s", what, isnan(value) ? (double)NAN : value,
         place(t, in_step, where, sizeof where));
     blame(t, b, changes);
     if (most > 1e8)
