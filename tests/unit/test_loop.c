@@ -660,6 +660,12 @@ static void test_not_finite(void **state)
            "element 2");
     assert_true(theta(at)[0] == 0.7 && isnan(gpf_train_progress(t)->best));
     gpf_train_free(t);
+    const gpf_node negative = gpf_mul(g, gpf_const(g, copysign(NAN, -1)), root);
+    t = gpf_train_alloc(g, negative, at, &how, NULL, NULL);
+    assert_non_null(t);
+    assert_int_equal(gpf_train_run(t), GSL_SUCCESS);
+    assert_memory_equal(gpf_train_progress(t)->why, "the loss is nan ", 16);
+    gpf_train_free(t);
 
     /* in a batch: between evaluations */
     const double last[] = { 1, 2, 3, 1 };
