@@ -242,6 +242,14 @@ static double stirred(const probe *p)
     return most;
 }
 
+static double largest(const probe *p)
+{
+    double most = 0;
+    for (size_t i = 0; i < 4; i++)
+        most = fmax(most, fabs(p->y[i]));
+    return most;
+}
+
 /* A step too small for y to feel is no proof of independence. With a large one, y may only react
  * because an op changed to another piece: here, on this piece, it still does not. */
 static bool no_reaction_at_all(probe *p, double h_max)
@@ -425,9 +433,10 @@ static void step_law(probe *p, const slope *first, double h_min)
             between_slopes(p, both);
             return;
         }
-        /* A base value far off what lies around it, as at a pole: no step was small enough. */
+        /* A base value far off what lies around it, as at a pole: no step was small enough. And
+         * where y has no digits, nothing shows that it is smooth: sin(1e12 x). */
         central_points(p, best.step);
-        unsure = looks_kinked(p);
+        unsure = looks_kinked(p) || p->around->noise > 1e-3 * largest(p);
     }
     /* GSL's own adapted value, where that is of the plateau */
     const bool same = fabs(first->value - best.value) <= GPF__SAFETY * (first->error + best.error);
@@ -524,6 +533,10 @@ static void decide(probe *p)
     }
     if (!isfinite(p->base) || !isfinite(e->value)) {
         conclude(e, GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
+        return;
+    }
+    if (!isfinite(p->around->noise)) { /* another rounding of it has no value at all */
+        conclude(e, GPF_UNRESOLVED, GPF_REASON_NOISE);
         return;
     }
     /* y may vary on the element's own scale, however small that is beside its tensor's */
