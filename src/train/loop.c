@@ -41,7 +41,13 @@ static double norm(const double *x, size_t n)
 /* |a - b| / |a| */
 static double relative_change(const double *a, const double *b, size_t n)
 {
-    double most = 0, gap = 0, size = 0;
+    double most = 0, gap = 0, size = squares(a, n, 1), sum[4] = { 0, 0, 0, 0 };
+    for (size_t i = 0; i < n; i++)
+        sum[i % 4] += (a[i] - b[i]) * (a[i] - b[i]);
+    gap = (sum[0] + sum[1]) + (sum[2] + sum[3]);
+    if (size > 1e-280 && size < DBL_MAX && gap > 1e-280 && gap < DBL_MAX)
+        return sqrt(gap / size);
+    gap = size = 0;
     for (size_t i = 0; i < n; i++)
         most = fmax(most, fmax(fabs(a[i]), fabs(b[i])));
     if (most == 0)
