@@ -138,6 +138,7 @@ int train_prepare(run *r)
         status = take_settings(r, &how);
     if (status)
         return status;
+    r->y = loss;
     gpf_train_with with = gpf_train_plain();
     with.xs = r->xs;
     with.n_xs = r->n_xs;

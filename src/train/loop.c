@@ -9,21 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* |a - b| / |a| */
-static double relative_change(const double *a, const double *b, size_t n)
-{
-    const double most = fmax(gpf__max_norm(a, n), gpf__max_norm(b, n));
-    double gap = 0, size = 0;
-    if (most == 0)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        const double d = a[i] / most - b[i] / most, s = a[i] / most;
-        gap += d * d;
-        size += s * s;
-    }
-    return sqrt(gap / size);
-}
-
 /* The params trained: in the point, and one after another. */
 
 void gpf__train_take(const gpf_train *t, double *to)
@@ -343,13 +328,23 @@ static int run_batch(gpf_train *t, gpf__batch **chosen)
     return gpf_plan_run(b->plan, b->ws, b->at);
 }
 
+/* |after - before| / |after|; what was before is not needed any more. */
+static double relative_change(gpf_train *t)
+{
+    const double *after = t->at->theta->data;
+    for (size_t i = 0; i < t->at->n_params; i++)
+        t->before[i] -= after[i];
+    const double change = gpf__norm(t->before, t->at->n_params);
+    return change == 0 ? 0 : change / gpf__norm(after, t->at->n_params);
+}
+
 static void count_step(gpf_train *t)
 {
     gpf_progress *p = &t->now.progress;
     p->step++;
     p->epoch = p->step / t->steps;
     if (p->step == p->epoch * t->steps)
-        p->update = relative_change(t->at->theta->data, t->before, t->at->n_params);
+        p->update = relative_change(t);
 }
 
 /* New values by formulas: all of the old params. */
