@@ -101,8 +101,6 @@ int cmd_targets(const cmd *o, gpf_model *m, cmd_named **found, size_t *n_found);
 void cmd_watch_interrupt(void);
 int cmd_interrupted(void);
 double cmd_now(void); /* seconds, from anywhere */
-/* Threads of the CBLAS, where it lets them be set. */
-void cmd_blas_threads(int n);
 
 /* A log of a training run: a row per evaluated epoch, as TSV or, by the ending of its name, JSON
  * lines. Columns are the members of gpf_progress and, with health, dead.A, grad.A and act.A of every

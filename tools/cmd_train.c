@@ -302,8 +302,6 @@ int cmd_train(const cmd *o)
                          "");
     if (o->save_every && !o->save)
         return cmd_usage(o, "--save-every needs --save FILE", "");
-    if (o->threads)
-        cmd_blas_threads((int)o->threads);
     cmd_watch_interrupt();
     if (many)
         return train_seeds(o);
