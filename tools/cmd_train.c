@@ -303,6 +303,8 @@ int cmd_train(const cmd *o)
                          "");
     if (o->save_every && !o->save)
         return cmd_usage(o, "--save-every needs --save FILE", "");
+    if (cmd_log_check(o))
+        return GPF_OUTCOME_TROUBLE;
     cmd_watch_interrupt();
     if (many)
         return train_seeds(o);

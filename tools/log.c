@@ -213,12 +213,22 @@ static int copy_rows(void *arg, FILE *to)
     return status;
 }
 
+static int ends_in(const char *path, const char *ending)
+{
+    const char *last = strrchr(path, '.');
+    return last && !strcmp(last, ending);
+}
+
+int cmd_log_check(const cmd *o)
+{
+    if (!o->log || ends_in(o->log, ".tsv") || ends_in(o->log, ".jsonl"))
+        return 0;
+    return cmd_usage(o, "--log takes a FILE.tsv or FILE.jsonl, not ", o->log);
+}
+
 int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l)
 {
-    const char *ending = strrchr(path, '.');
-    *l = (cmd_log){ .path = path, .json = ending && !strcmp(ending, ".jsonl") };
-    if (!l->json && (!ending || strcmp(ending, ".tsv")))
-        return cmd_usage(o, "--log takes a FILE.tsv or FILE.jsonl, not ", path);
+    *l = (cmd_log){ .path = path, .json = ends_in(path, ".jsonl") };
     FILE *from = keep ? fopen(path, "r") : NULL;
     if (keep && !from && errno != ENOENT)
         return cmd_failf(o, GPF_EFILE, "%s: %s", path, strerror(errno));

@@ -199,6 +199,15 @@ static void end_if_reached(gpf_train *t)
             how->until_accuracy);
 }
 
+static void end_if_done(gpf_train *t)
+{
+    const size_t epoch = t->now.progress.epoch;
+    if (epoch == t->how.epochs && epoch == 1)
+        end(t, GPF_TRAIN_EPOCHS, "the one epoch is done");
+    else if (epoch >= t->how.epochs)
+        end(t, GPF_TRAIN_EPOCHS, "all %zu epochs are done", epoch);
+}
+
 /* Is this the best so far? */
 static void compare(gpf_train *t)
 {
@@ -245,10 +254,8 @@ static int judge(gpf_train *t)
         end_if_reached(t);
     if (!ended(t) && t->how.patience && t->now.worse >= t->how.patience)
         status = give_up(t);
-    if (!ended(t) && p->epoch == t->how.epochs && p->epoch == 1)
-        end(t, GPF_TRAIN_EPOCHS, "the one epoch is done");
-    else if (!ended(t) && p->epoch >= t->how.epochs)
-        end(t, GPF_TRAIN_EPOCHS, "all %zu epochs are done", p->epoch);
+    if (!ended(t))
+        end_if_done(t);
     if (!status && t->with.progress && t->with.progress(t->with.progress_arg, p) && !ended(t))
         end(t, GPF_TRAIN_STOPPED, "stopped by the caller after epoch %zu", p->epoch);
     return status;
@@ -543,8 +550,13 @@ void gpf__train_resumed(gpf_train *t)
     t->due = t->now.judged == 0;
     t->ordered = SIZE_MAX;
     t->last_check = NULL;
-    if (p->end == GPF_TRAIN_STOPPED || (p->end == GPF_TRAIN_EPOCHS && p->epoch < t->how.epochs)) {
-        p->end = GPF_TRAIN_RUNNING;
-        *p->why = '\0';
-    }
+    if (p->end > GPF_TRAIN_UNTIL && p->end != GPF_TRAIN_STOPPED)
+        return;
+    /* How far it is to go may be another now. */
+    p->end = GPF_TRAIN_RUNNING;
+    *p->why = '\0';
+    if (!t->due)
+        end_if_reached(t);
+    if (!t->due && !ended(t))
+        end_if_done(t);
 }
