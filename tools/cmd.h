@@ -113,6 +113,8 @@ typedef struct cmd_log {
     size_t n_columns;
     int failed; /* errno of the first row that could not be written */
 } cmd_log;
+/* Nonzero after saying that the name given with --log has another ending. */
+int cmd_log_check(const cmd *o);
 /* Begins a new one, or goes on with the one that is there behind epoch *keep: rows of later epochs go
  * away first. Nonzero after saying why. */
 int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l);

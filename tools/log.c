@@ -234,12 +234,22 @@ static int is_foreign(const cmd_log *l, int resumed)
     return 1;
 }
 
+static int ends_in(const char *path, const char *ending)
+{
+    const char *last = strrchr(path, '.');
+    return last && !strcmp(last, ending);
+}
+
+int cmd_log_check(const cmd *o)
+{
+    if (!o->log || ends_in(o->log, ".tsv") || ends_in(o->log, ".jsonl"))
+        return 0;
+    return cmd_usage(o, "--log takes a FILE.tsv or FILE.jsonl, not ", o->log);
+}
+
 int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l)
 {
-    const char *ending = strrchr(path, '.');
-    *l = (cmd_log){ .path = path, .json = ending && !strcmp(ending, ".jsonl") };
-    if (!l->json && (!ending || strcmp(ending, ".tsv")))
-        return cmd_usage(o, "--log takes a FILE.tsv or FILE.jsonl, not ", path);
+    *l = (cmd_log){ .path = path, .json = ends_in(path, ".jsonl") };
     if (is_foreign(l, keep != NULL))
         return cmd_failf(o, GPF_EFILE, "%s is there and no log of %s: it is not written over", path,
                          keep ? "this run" : "a run");
