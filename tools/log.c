@@ -38,11 +38,20 @@ static double layer_value(const gpf_layer *l, size_t field)
     return value[field];
 }
 
+/* Layers without names of their own may have the same label: the later ones get their number. */
 static void layer_name(const gpf_health *h, size_t layer, size_t field, char *buf, size_t size)
 {
-    char label[80];
+    char label[64], other[64];
+    size_t first = 0;
     gpf_node_label(gpf_health_graph(h), gpf_health_layer(h, layer)->a, label, sizeof label);
-    snprintf(buf, size, "%s.%s", layer_fields[field], label);
+    while (strcmp(
+        gpf_node_label(gpf_health_graph(h), gpf_health_layer(h, first)->a, other, sizeof other),
+        label))
+        first++;
+    if (first == layer)
+        snprintf(buf, size, "%s.%s", layer_fields[field], label);
+    else
+        snprintf(buf, size, "%s.%s#%zu", layer_fields[field], label, layer + 1);
     for (char *c = buf; *c; c++)
         *c = strchr("\t\"\\", *c) ? ' ' : *c;
 }
