@@ -106,6 +106,14 @@ static void say(words *w, const char *format, ...)
     va_end(ap);
 }
 
+static void say_samples(words *w, size_t n)
+{
+    if (n == 1)
+        say(w, " for the one sample");
+    else
+        say(w, " for all %zu samples", n);
+}
+
 static const char *name(const gpf_health *h, gpf_node n, char buf[64])
 {
     return gpf_node_label(h->g, n, buf, 64);
@@ -442,8 +450,8 @@ static void tell_other(words *w, const gpf_health *h, size_t n)
         return;
     char a[64];
     const size_t samples = h->layer[h->found.product[p].layer].samples;
-    say(w, ": %s is 0 for all %zu sample%s", name(h, h->found.product[p].x, a), samples,
-        s(samples));
+    say(w, ": %s is 0", name(h, h->found.product[p].x, a));
+    say_samples(w, samples);
 }
 
 static const struct {
@@ -545,8 +553,8 @@ static void judge_dead(gpf_health *h, size_t l)
     if (dead == 0 || (all_dead(h, l) && cause_of_death(h, l) != dead_cause(l)))
         return;
     put_units(&w, &of, is_dead);
-    say(&w, " %s %s for all %zu sample%s", be(dead), off ? "off" : "flat: slope 0", y->samples,
-        s(y->samples));
+    say(&w, " %s %s", be(dead), off ? "off" : "flat: slope 0");
+    say_samples(&w, y->samples);
     put_consequence(&w, h, dead_cause(l));
     add(h, GPF_DEAD_UNIT, (int)l, y->a, dead == y->units ? 0 : dead, &w, NULL);
 }
@@ -635,8 +643,8 @@ static void judge_columns(gpf_health *h, size_t p)
         put_list(&w, f->inputs, is_zero_column, put_index, &these);
         say(&w, " of ");
     }
-    say(&w, "%s %s 0 for all %zu sample%s", name(h, of->x, a), whole ? "is" : be(zeros), samples,
-        s(samples));
+    say(&w, "%s %s 0", name(h, of->x, a), whole ? "is" : be(zeros));
+    say_samples(&w, samples);
     if (whole)
         put_consequence(&w, h, input_cause(of->layer));
     else
