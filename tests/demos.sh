@@ -10,7 +10,7 @@ gradproof=$top_build/gradproof
 
 # The same PATH without the programs that draw.
 mkdir "$tmp/bin" || exit 99
-for program in awk basename cat cp cut date diff dirname env expr fold grep head ln ls mkdir mktemp mv \
+for program in awk basename cat chmod cp cut date diff dirname env expr fold grep head ln ls mkdir mktemp mv \
     paste pwd rm sed seq sh sleep sort tail tee touch tr uniq wc; do
     at=$(command -v $program) && ln -s "$at" "$tmp/bin/$program"
 done

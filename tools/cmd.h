@@ -101,8 +101,6 @@ int cmd_targets(const cmd *o, gpf_model *m, cmd_named **found, size_t *n_found);
 void cmd_watch_interrupt(void);
 int cmd_interrupted(void);
 double cmd_now(void); /* seconds, from anywhere */
-/* Threads of the CBLAS, where it lets them be set. */
-void cmd_blas_threads(int n);
 
 /* A log of a training run: a row per evaluated epoch, as TSV or, by the ending of its name, JSON
  * lines. Columns are the members of gpf_progress and, with health, dead.A, grad.A and act.A of every
@@ -115,6 +113,8 @@ typedef struct cmd_log {
     size_t n_columns;
     int failed; /* errno of the first row that could not be written */
 } cmd_log;
+/* Nonzero after saying that the name given with --log has another ending. */
+int cmd_log_check(const cmd *o);
 /* Begins a new one, or goes on with the one that is there behind epoch *keep: rows of later epochs go
  * away first. Nonzero after saying why. */
 int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l);

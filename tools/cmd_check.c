@@ -120,7 +120,7 @@ static int test_claims(const cmd *o, job *j, size_t *n)
     return 0;
 }
 
-/* The model's notes, NULL-terminated. */
+/* The model's notes on what is checked, NULL-terminated. */
 static int collect_notes(const cmd *o, job *j)
 {
     size_t n = 0;
@@ -129,8 +129,9 @@ static int collect_notes(const cmd *o, job *j)
     j->notes = calloc(n + 1, sizeof *j->notes);
     if (!j->notes)
         return cmd_fail_status(o, GSL_ENOMEM, NULL);
-    for (size_t i = 0; i < n; i++)
-        j->notes[i] = gpf_model_note(j->model, i);
+    for (size_t i = 0, k = 0; i < n; i++)
+        if (!j->check || gpf_model_note_concerns(j->model, i, gpf_check_output(j->check)))
+            j->notes[k++] = gpf_model_note(j->model, i);
     return 0;
 }
 

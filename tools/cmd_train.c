@@ -138,6 +138,7 @@ int train_prepare(run *r)
         status = take_settings(r, &how);
     if (status)
         return status;
+    r->y = loss;
     gpf_train_with with = gpf_train_plain();
     with.xs = r->xs;
     with.n_xs = r->n_xs;
@@ -302,8 +303,8 @@ int cmd_train(const cmd *o)
                          "");
     if (o->save_every && !o->save)
         return cmd_usage(o, "--save-every needs --save FILE", "");
-    if (o->threads)
-        cmd_blas_threads((int)o->threads);
+    if (cmd_log_check(o))
+        return GPF_OUTCOME_TROUBLE;
     cmd_watch_interrupt();
     if (many)
         return train_seeds(o);

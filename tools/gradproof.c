@@ -271,9 +271,6 @@ static const option_row options[] = {
       "a row per evaluated epoch, as .tsv or .jsonl" },
     { "print-every", "K", TRAIN, set_count, offsetof(cmd, print_every),
       "epochs between lines; default: about 20 lines in all" },
-    { "threads", "T", TRAIN, set_count, offsetof(cmd, threads),
-      "of the CBLAS, for large matrix products; default: 1. With more the\n"
-      "last digits may change" },
     { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
       "check K elements of each tensor, chosen at random; 0: all (default)" },
     { "fast", NULL, CHECK, set_flag, offsetof(cmd, fast),
@@ -424,7 +421,9 @@ static void print_version(void)
            "There is NO WARRANTY, to the extent permitted by law.\n");
 }
 
-void cmd_blas_threads(int n)
+/* A CBLAS on several threads may add up in another order, and beside the checker's own threads it would
+ * only spin: with one, no number depends on how many there are. */
+static void use_one_blas_thread(void)
 {
     static const char *const setters[] = { "openblas_set_num_threads",
                                            "bli_thread_set_num_threads" };
@@ -433,11 +432,11 @@ void cmd_blas_threads(int n)
         if (address && i == 0) {
             void (*set)(int);
             memcpy(&set, &address, sizeof set); /* ISO C has no cast from object to function */
-            set(n);
+            set(1);
         } else if (address) {
             void (*set)(long); /* BLIS' dim_t */
             memcpy(&set, &address, sizeof set);
-            set(n);
+            set(1);
         }
     }
 }
@@ -602,8 +601,7 @@ static int run(int argc, char **argv)
 int main(int argc, char **argv)
 {
     gsl_set_error_handler(cmd_gsl_error);
-    /* The checker is parallel itself: a second pool of threads inside CBLAS would only spin. */
-    cmd_blas_threads(1);
+    use_one_blas_thread();
     int status = run(argc, argv);
     /* A report that was not written is no report: /dev/full, a full disk, a closed pipe. */
     int bad = ferror(stdout);

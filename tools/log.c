@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 static const struct field {
     const char *name;
@@ -37,11 +38,20 @@ static double layer_value(const gpf_layer *l, size_t field)
     return value[field];
 }
 
+/* Layers without names of their own may have the same label: the later ones get their number. */
 static void layer_name(const gpf_health *h, size_t layer, size_t field, char *buf, size_t size)
 {
-    char label[80];
+    char label[64], other[64];
+    size_t first = 0;
     gpf_node_label(gpf_health_graph(h), gpf_health_layer(h, layer)->a, label, sizeof label);
-    snprintf(buf, size, "%s.%s", layer_fields[field], label);
+    while (strcmp(
+        gpf_node_label(gpf_health_graph(h), gpf_health_layer(h, first)->a, other, sizeof other),
+        label))
+        first++;
+    if (first == layer)
+        snprintf(buf, size, "%s.%s", layer_fields[field], label);
+    else
+        snprintf(buf, size, "%s.%s#%zu", layer_fields[field], label, layer + 1);
     for (char *c = buf; *c; c++)
         *c = strchr("\t\"\\", *c) ? ' ' : *c;
 }
@@ -213,12 +223,45 @@ static int copy_rows(void *arg, FILE *to)
     return status;
 }
 
+/* Is a file there that begins as no log does? A log whose first words were cut short is one. */
+static int is_foreign(const cmd_log *l, int resumed)
+{
+    static const char *const begins[2][2] = { { "epoch\t", "seed\t" },
+                                              { "{\"epoch\": ", "{\"seed\": " } };
+    struct stat is;
+    char start[16];
+    FILE *f = !stat(l->path, &is) && S_ISREG(is.st_mode) && is.st_size ? fopen(l->path, "r") : NULL;
+    if (!f)
+        return 0; /* opening it says what is wrong, if anything is */
+    const size_t n = fread(start, 1, sizeof start, f);
+    fclose(f);
+    for (int i = 0; i < (resumed ? 1 : 2); i++) {
+        const char *begin = begins[l->json][i];
+        if (!strncmp(start, begin, n < strlen(begin) ? n : strlen(begin)))
+            return 0;
+    }
+    return 1;
+}
+
+static int ends_in(const char *path, const char *ending)
+{
+    const char *last = strrchr(path, '.');
+    return last && !strcmp(last, ending);
+}
+
+int cmd_log_check(const cmd *o)
+{
+    if (!o->log || ends_in(o->log, ".tsv") || ends_in(o->log, ".jsonl"))
+        return 0;
+    return cmd_usage(o, "--log takes a FILE.tsv or FILE.jsonl, not ", o->log);
+}
+
 int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l)
 {
-    const char *ending = strrchr(path, '.');
-    *l = (cmd_log){ .path = path, .json = ending && !strcmp(ending, ".jsonl") };
-    if (!l->json && (!ending || strcmp(ending, ".tsv")))
-        return cmd_usage(o, "--log takes a FILE.tsv or FILE.jsonl, not ", path);
+    *l = (cmd_log){ .path = path, .json = ends_in(path, ".jsonl") };
+    if (is_foreign(l, keep != NULL))
+        return cmd_failf(o, GPF_EFILE, "%s is there and no log of %s: it is not written over", path,
+                         keep ? "this run" : "a run");
     FILE *from = keep ? fopen(path, "r") : NULL;
     if (keep && !from && errno != ENOENT)
         return cmd_failf(o, GPF_EFILE, "%s: %s", path, strerror(errno));

@@ -138,7 +138,8 @@ void train_heading(const run *r)
     if (r->updates)
         updated(r);
     for (size_t i = 0; gpf_model_note(r->model, i); i++)
-        printf("  %s\n", gpf_model_note(r->model, i));
+        if (gpf_model_note_concerns(r->model, i, r->y))
+            printf("  %s\n", gpf_model_note(r->model, i));
     if (*note)
         printf("  %s\n", note);
     if (r->resumed)
@@ -215,11 +216,13 @@ void train_bar(run *r, double t)
 static int put_check(const run *r, FILE *out, int json)
 {
     static const char *const of_step[] = {
-        "\"backprop\" is the step taken: (params before - after)/rate", NULL
+        "the step taken, (params before - after)/rate, instead of backprop's gradient", NULL
     };
     gpf_report_options how = gpf_report_defaults();
-    if (strstr(gpf_train_progress(r->train)->why, "(before - after)"))
+    if (strstr(gpf_train_progress(r->train)->why, "(before - after)")) {
+        how.analytic = "step/rate";
         how.notes = of_step;
+    }
     how.model = r->o->args[0];
     how.output = r->loss;
     how.model_seed = gpf_model_seed(r->model);

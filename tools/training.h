@@ -18,6 +18,7 @@ typedef struct run {
     const cmd *o;
     gpf_model *model;
     const char *loss;
+    gpf_node y;             /* that of the loss */
     gpf_node *xs, *updates; /* n_xs params; NULL or the formulas of their next values */
     size_t n_xs;
     gpf_point *held_out;

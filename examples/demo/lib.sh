@@ -31,6 +31,7 @@ trap 'exit 130' INT
 trap 'exit 141' PIPE
 trap 'exit 143' HUP TERM
 { mkdir "$demo_tmp/demo" && cp "$demo_folder"/*.gpf "$demo_tmp/demo" &&
+    chmod u+w "$demo_tmp/demo"/* &&
     ln -s "$demo_folder/../data" "$demo_tmp/data" && cd "$demo_tmp/demo"; } || exit 2
 
 # Status 2 is trouble, and ends the demonstration; 1 and 3 are verdicts.

@@ -121,6 +121,8 @@ GPF_API gpf_model_claim gpf_model_claim_at(const gpf_model *m, size_t i);
 
 /* Reductions of the losses in use, for reports: "mse: mean over 200 terms"; NULL past the end. */
 GPF_API const char *gpf_model_note(const gpf_model *m, size_t i);
+/* 1 if y depends on the loss of note i: a model may mention more of them, in claims. */
+GPF_API int gpf_model_note_concerns(const gpf_model *m, size_t i, gpf_node y);
 
 /* A table of numbers read from CSV text: header line, then rows; '#' starts a comment line. Text
  * columns become category codes 0, 1, .. in alphabetical order. Numbers parse the same under

@@ -25,6 +25,7 @@ typedef struct gpf_report_options {
     size_t max_rows;          /* of elements per verdict in the text; 0: 20. --all ignores it */
     const char *model;        /* name to show; may be NULL */
     const char *output;       /* name of y to show; NULL: its label in the graph */
+    const char *analytic;     /* what the values under test are; NULL: "backprop" */
     const char *const *notes; /* lines shown under the heading, ended by NULL; may be NULL */
     const gpf_report_claim *claims;
     size_t n_claims;

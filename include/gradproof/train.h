@@ -246,6 +246,8 @@ typedef struct gpf_setting {
     size_t offset;    /* into gpf_train_options */
     double lo, hi;    /* lo <= value <= hi */
     const char *help; /* for people: one or two lines */
+    int loose; /* 1: moves no param, only says when a run ends or what is looked at on the way;
+                         may be another where it is resumed */
 } gpf_setting;
 GPF_API const gpf_setting *gpf_setting_at(size_t i);
 GPF_API const gpf_setting *gpf_setting_find(const char *name); /* _ and - are the same */
@@ -299,7 +301,8 @@ typedef enum gpf_train_end {
     GPF_TRAIN_UNTIL,       /* until_loss, until_gradient or until_accuracy is reached */
     GPF_TRAIN_PATIENCE,    /* the held-out loss got no better; the best params are back */
     GPF_TRAIN_CONVERGED,   /* the minimiser says so */
-    GPF_TRAIN_NO_PROGRESS, /* the minimiser finds no lower point: a minimum, or a wrong gradient */
+    GPF_TRAIN_NO_PROGRESS, /* the minimiser finds no lower point: a minimum, a kink, a loss
+                              without a minimum, or a wrong gradient */
     GPF_TRAIN_NOT_FINITE,  /* the loss or a param is NaN or infinite */
     GPF_TRAIN_WRONG,       /* a check of gradient or step found an element wrong */
     GPF_TRAIN_STOPPED      /* by the callback */
@@ -377,8 +380,9 @@ GPF_API const gpf_check *gpf_train_check(const gpf_train *t);
  * name and renamed: at any moment there is the old file or the new one. Between steps only. It holds
  * the params by their names, optimizer/I/NAME, best/NAME, and as texts settings and counters.
  * Resuming needs a loop made in the same way: other settings, params to train, samples or formulas
- * are GPF_EDATA, named in *why, and the loop stays as it was. Only `epochs` may differ, down to those
- * already done: the run goes on to the new number. What depends on the number of all epochs, the
+ * are GPF_EDATA, named in *why, and the loop stays as it was. Settings that move no param may differ:
+ * until_.., check_.., health, and `epochs`, down to those already done: the run goes on to the new
+ * number. What depends on the number of all epochs, the
  * cosine, then follows the new one from there on; all else is as if it had been that from the start.
  * GPF_EFILE, GPF_ENAME (ending). A minimiser begins anew at the params whenever it is saved, so that
  * a resumed run is the same as one that was saved at the same steps and not interrupted. */

@@ -372,6 +372,24 @@ static bool looks_kinked(const probe *p)
     return fabs(wide) > noise && fabs(near) > 0.4 * fabs(wide);
 }
 
+/* Is y no curve with that slope after all? It has no digits; or it leaves the slope between the points
+ * of the stencil, by what would matter or by far more than its error, which is that of a smooth y.
+ * Waves as long as a part of the step show in none of its points: sin(1e12 x). */
+static bool wavers(probe *p, const slope *s, double gap)
+{
+    const double x = p->e->value, h = s->step, room = fmin(gap / 4, 30 * s->error),
+                 at[] = { x - 0.8431 * h, x + 0.8431 * h, x - 0.3719 * h, x + 0.3719 * h };
+    double most = 0;
+    bool apart = false;
+    evaluate(p, at);
+    for (int i = 0; i < 4; i++) {
+        most = fmax(most, fabs(p->y[i]));
+        if (i % 2)
+            apart |= !(fabs((p->y[i] - p->y[i - 1]) / (at[i] - at[i - 1]) - s->value) <= room);
+    }
+    return apart || p->around->noise > 1e-3 * most;
+}
+
 /* The step law, when both values disagree: GSL's rule without adaptation at smaller and smaller
  * steps, until rounding would hide the gap. The steps at the small end that agree with each other
  * are the truth: truncation is gone there and the noise is known. If the analytic value is apart
@@ -427,7 +445,7 @@ static void step_law(probe *p, const slope *first, double h_min)
         }
         /* A base value far off what lies around it, as at a pole: no step was small enough. */
         central_points(p, best.step);
-        unsure = looks_kinked(p);
+        unsure = looks_kinked(p) || wavers(p, &best, gap);
     }
     /* GSL's own adapted value, where that is of the plateau */
     const bool same = fabs(first->value - best.value) <= GPF__SAFETY * (first->error + best.error);
@@ -524,6 +542,10 @@ static void decide(probe *p)
     }
     if (!isfinite(p->base) || !isfinite(e->value)) {
         conclude(e, GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
+        return;
+    }
+    if (!isfinite(p->around->noise)) { /* another rounding of it has no value at all */
+        conclude(e, GPF_UNRESOLVED, GPF_REASON_NOISE);
         return;
     }
     /* y may vary on the element's own scale, however small that is beside its tensor's */

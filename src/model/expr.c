@@ -415,7 +415,7 @@ static bool choose_function(const gpf__ast *a, size_t positional, function *f)
     return false;
 }
 
-static void note_loss(gpf_model *m, const function *f, const gpf_attr *attr, gpf_node x)
+static void note_loss(gpf_model *m, const function *f, const gpf_attr *attr, gpf_node x, gpf_node y)
 {
     static const char *const names[] = { "mean", "sum", "half_sum" };
     for (const gpf_op_param *p = f->params; p && p->name; p++) {
@@ -425,7 +425,7 @@ static void note_loss(gpf_model *m, const function *f, const gpf_attr *attr, gpf
             gpf__report_nomem(&m->source);
         else
             m->note[m->n_notes++] =
-                (gpf__note){ f->name, names[attr->k[p->slot]], gpf_node_shape(m->g, x) };
+                (gpf__note){ f->name, names[attr->k[p->slot]], gpf_node_shape(m->g, x), y };
     }
 }
 
@@ -459,7 +459,7 @@ static gpf_node plain_call(gpf_model *m, const gpf__ast *a)
     if (y != GPF_POISON && n_x == 2)
         gpf__loss_call(m, f.name, y, x);
     if (y != GPF_POISON)
-        note_loss(m, &f, &attr, x[0]);
+        note_loss(m, &f, &attr, x[0], y);
     return y;
 }
 

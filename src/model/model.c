@@ -445,6 +445,26 @@ const char *gpf_model_note(const gpf_model *m, size_t i)
     return i < m->n_notes ? m->note_text[i] : NULL;
 }
 
+int gpf_model_note_concerns(const gpf_model *m, size_t i, gpf_node y)
+{
+    if (i >= m->n_notes || y < m->note[i].y)
+        return 0;
+    const gpf_node loss = m->note[i].y;
+    bool *need = calloc((size_t)y + 1, sizeof *need);
+    if (!need)
+        return 1;
+    need[y] = true;
+    for (gpf_node k = y; k > loss; k--) {
+        int n;
+        const gpf_node *x = gpf_node_inputs(m->g, k, &n);
+        for (int j = 0; need[k] && j < n; j++)
+            need[x[j]] = true;
+    }
+    const int concerns = need[loss];
+    free(need);
+    return concerns;
+}
+
 /* One NAME = literal of a file of params. */
 static void read_param(gpf_model *m, const gpf__statement *s)
 {

@@ -66,6 +66,7 @@ typedef struct gpf__leaf {
 typedef struct gpf__note {
     const char *loss, *reduction;
     gpf_shape shape;
+    gpf_node y;
 } gpf__note;
 
 /* A call of a loss function. */

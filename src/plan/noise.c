@@ -4,11 +4,13 @@
  * every rounded number off by half to one and a half more units, up or down at random: the spread
  * of the result is its noise (Vignes' stochastic arithmetic). All that is taken GPF__NOISE_UNITS
  * times as large and the spread divided by as much: of two numbers that are off by whole units,
- * every second run would not see that their difference is noise. Fixed random numbers: the same
- * answer every time. */
+ * every second run would not see that their difference is noise. Where that is not in proportion,
+ * or leaves the domain (1/(1 - p) and log(1 - p) of a p that rounds to nearly 1), it is done again
+ * with single units. Fixed random numbers: the same answer every time. */
 #include "op/vector.h"
 #include "plan/plan.h"
 
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,8 +25,9 @@ struct gpf__noise {
     const gpf_tensor **x;
     unsigned long long state;
     /* Random factors, read from a random place on: as good as drawn anew, and a loop the compiler
-     * vectorises. */
-    double factor[2 * FACTORS];
+     * vectorises. By as many units as usual, and by single ones. */
+    double factor[2][2 * FACTORS];
+    int single;
 };
 
 static bool adds_up(const gpf__step *s)
@@ -74,14 +77,38 @@ gpf__noise *gpf__noise_alloc(const gpf_plan *p)
     n->in = (gpf_tensor *)(void *)(memory += copy);
     n->x = (const gpf_tensor **)(void *)(memory + in);
     gpf__noise_restart(n);
-    for (size_t i = 0; i < FACTORS; i++)
-        n->factor[i] = n->factor[FACTORS + i] = 1 + units(n) * 0x1p-52;
+    for (size_t i = 0; i < FACTORS; i++) {
+        const double off = units(n) * 0x1p-52;
+        n->factor[0][i] = n->factor[0][FACTORS + i] = 1 + off;
+        n->factor[1][i] = n->factor[1][FACTORS + i] = 1 + off / GPF__NOISE_UNITS;
+    }
     return n;
 }
 
 void gpf__noise_restart(gpf__noise *n)
 {
     n->state = 0x2545f4914f6cdd1du;
+    n->single = 0;
+}
+
+void gpf__noise_single(gpf__noise *n)
+{
+    n->single = 1;
+}
+
+/* Infinite where a number of units may be off leaves the domain: then nothing is known. */
+double gpf__noise_of(const gpf__noise *n, double shaken, double exact)
+{
+    const double off = fabs(shaken - exact);
+    if (!isfinite(exact))
+        return 0;
+    return !isfinite(off) ? INFINITY : n->single ? off : off / GPF__NOISE_UNITS;
+}
+
+/* Nothing but a few roundings, none of them magnified. */
+bool gpf__noise_is_plain(double noise, double exact)
+{
+    return noise <= 64 * DBL_EPSILON * fabs(exact) || !isfinite(exact);
 }
 
 void gpf__noise_free(gpf__noise *n)
@@ -102,7 +129,7 @@ static void shake(gpf__noise *n, double *x, size_t size)
 {
     for (size_t i = 0; i < size; i += FACTORS)
         scale(size - i < FACTORS ? size - i : FACTORS, x + i,
-              n->factor + (draw(n) >> 40) % FACTORS);
+              n->factor[n->single] + (draw(n) >> 40) % FACTORS);
 }
 
 /* Does the tensor fill its memory, its axes in some order? */
@@ -160,6 +187,26 @@ void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
         shake(n, y->data, gpf__tensor_size(y));
 }
 
+/* Largest of some runs; whether single units need a look too. */
+static bool run_shaken(gpf__noise *n, gpf_workspace *ws, const double *exact, size_t total,
+                       double *noise)
+{
+    const gpf_plan *p = n->plan;
+    /* What a workspace computes once and for all must stay. */
+    const int first = p->n_once < p->n_group ? p->group[p->n_once].first : p->n_step;
+    bool plain = true;
+    for (int run = 0; run < GPF__NOISE_RUNS; run++) {
+        for (int s = first; s < p->n_step; s++)
+            gpf__noise_step(n, &p->step[s], ws->t);
+        gpf__plan_collect(p, ws);
+        for (size_t i = 0; i < total; i++)
+            noise[i] = fmax(noise[i], gpf__noise_of(n, ws->block[i], exact[i]));
+    }
+    for (size_t i = 0; plain && i < total; i++)
+        plain = gpf__noise_is_plain(noise[i], exact[i]);
+    return plain;
+}
+
 int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise)
 {
     gpf__noise *n = gpf__noise_alloc(p);
@@ -172,16 +219,13 @@ int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise)
         free(exact);
         return GSL_ENOMEM;
     }
-    /* What a workspace computes once and for all must stay. */
-    const int first = p->n_once < p->n_group ? p->group[p->n_once].first : p->n_step;
     memcpy(exact, ws->block, total * sizeof *exact);
     memset(noise, 0, total * sizeof *noise);
-    for (int run = 0; run < GPF__NOISE_RUNS; run++) {
-        for (int s = first; s < p->n_step; s++)
-            gpf__noise_step(n, &p->step[s], ws->t);
-        gpf__plan_collect(p, ws);
+    if (!run_shaken(n, ws, exact, total, noise)) {
         for (size_t i = 0; i < total; i++)
-            noise[i] = fmax(noise[i], fabs(ws->block[i] - exact[i]) / GPF__NOISE_UNITS);
+            noise[i] = isfinite(noise[i]) ? noise[i] : 0;
+        gpf__noise_single(n);
+        run_shaken(n, ws, exact, total, noise);
     }
     memcpy(ws->block, exact, total * sizeof *exact);
     gpf__noise_free(n);

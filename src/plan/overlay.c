@@ -612,8 +612,7 @@ static double shake(gpf_overlay *o, size_t i, size_t n, bool hasty)
             if (step >= 0)
                 gpf__noise_step(o->noise, &p->step[step], t);
         }
-        const double off = fabs(t[d->y].data[0] - y) / GPF__NOISE_UNITS;
-        noise = isfinite(off) ? fmax(noise, off) : noise;
+        noise = fmax(noise, gpf__noise_of(o->noise, t[d->y].data[0], y));
     }
     return noise;
 }
@@ -628,8 +627,14 @@ int gpf__damage_noise(gpf_overlay *o, size_t i, bool hasty, double *noise)
         o->noise = gpf__noise_alloc(d->plan);
     if (!o->shaken || !o->noise)
         return GSL_ENOMEM;
+    const size_t n = i == GPF__ALL_TARGETS ? d->n_every : d->target[i].n;
     gpf__noise_restart(o->noise);
-    *noise = shake(o, i, i == GPF__ALL_TARGETS ? d->n_every : d->target[i].n, hasty);
+    *noise = shake(o, i, n, hasty);
+    if (!gpf__noise_is_plain(*noise, d->base->t[d->y].data[0])) {
+        gpf__noise_single(o->noise);
+        const double single = shake(o, i, n, false);
+        *noise = isfinite(*noise) ? fmax(*noise, single) : single;
+    }
     return GSL_SUCCESS;
 }
 

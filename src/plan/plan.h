@@ -191,7 +191,12 @@ typedef struct gpf__noise gpf__noise;
 gpf__noise *gpf__noise_alloc(const gpf_plan *p); /* NULL without memory */
 void gpf__noise_free(gpf__noise *n);
 void gpf__noise_restart(gpf__noise *n); /* the same random signs again */
+void gpf__noise_single(gpf__noise *n);  /* by single units until the next restart */
 void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t);
+/* What a shaken number tells of its noise; infinite if it left the domain. Noise that is not plain
+ * is to be looked at by single units too. */
+double gpf__noise_of(const gpf__noise *n, double shaken, double exact);
+bool gpf__noise_is_plain(double noise, double exact);
 /* Noise of every output element, in the outputs' order, at the point ws was last run at. ws keeps
  * its outputs. */
 int gpf__plan_noise(const gpf_plan *p, gpf_workspace *ws, double *noise);

@@ -177,6 +177,7 @@ int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how
     put_member(&w, "exit_status", json_integer(o));
     put_member(&w, "stopped", how->stopped ? gpf__json_text(how->stopped) : json_null());
     put_member(&w, "model", how->model ? gpf__json_text(how->model) : json_null());
+    put_member(&w, "analytic", gpf__json_text(gpf__report_analytic(how)));
     put_member(&w, "settings", settings_json(c, how));
     open_list(&w, "notes");
     for (size_t i = 0; how->notes && how->notes[i]; i++)

@@ -17,8 +17,11 @@ ptrdiff_t gpf__report_sample(gpf_shape s, size_t k);
 char *gpf__report_call(const gpf_graph *g, gpf_node n, char *buf, size_t size);
 
 /* Why the verdict of an element was given, "" if there is no more to say; y is the value of the
- * output. Returns buf or static text. */
-const char *gpf__report_reason(const gpf_element *e, double y, char *buf, size_t size);
+ * output, analytic the name of what is under test. Returns buf or static text. */
+const char *gpf__report_reason(const gpf_element *e, double y, const char *analytic, char *buf,
+                               size_t size);
+/* That name: the caller's, else "backprop". */
+const char *gpf__report_analytic(const gpf_report_options *how);
 
 /* The output's name: the caller's, else its label. Returns that or buf. */
 const char *gpf__report_output(const gpf_check *c, const gpf_report_options *how, char *buf,

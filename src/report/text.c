@@ -167,7 +167,8 @@ static void fill_line(const gpf_check *c, const gpf_element *e, line *l)
            isfinite(ratio) ? ratio : NAN);
 }
 
-static const char *not_finite(const gpf_element *e, double y, char *buf, size_t size)
+static const char *not_finite(const gpf_element *e, double y, const char *analytic, char *buf,
+                              size_t size)
 {
     if (!isfinite(y))
         return "the output is not finite here";
@@ -175,12 +176,18 @@ static const char *not_finite(const gpf_element *e, double y, char *buf, size_t 
         return "the element itself is not finite";
     if (isfinite(e->analytic))
         return "the output is finite here, but not at every step";
-    gpf__format(buf, size, "backprop is %g here%s", unsigned_zero(e->analytic),
+    gpf__format(buf, size, "%s is %g here%s", analytic, unsigned_zero(e->analytic),
                 e->verdict == GPF_WRONG ? ", the slope is finite" : "");
     return buf;
 }
 
-const char *gpf__report_reason(const gpf_element *e, double y, char *buf, size_t size)
+const char *gpf__report_analytic(const gpf_report_options *how)
+{
+    return how->analytic ? how->analytic : "backprop";
+}
+
+const char *gpf__report_reason(const gpf_element *e, double y, const char *analytic, char *buf,
+                               size_t size)
 {
     static const char *const phrases[] = {
         [GPF_REASON_NONE] = "",
@@ -198,7 +205,7 @@ const char *gpf__report_reason(const gpf_element *e, double y, char *buf, size_t
         [GPF_REASON_TOO_SMALL] = "every element is too small to be seen",
     };
     if (e->reason == GPF_REASON_NOT_FINITE)
-        return not_finite(e, y, buf, size);
+        return not_finite(e, y, analytic, buf, size);
     const char *phrase =
         (size_t)e->reason < sizeof phrases / sizeof *phrases ? phrases[e->reason] : NULL;
     return phrase ? phrase : gpf_reason_name(e->reason);
@@ -220,20 +227,20 @@ static void put_culprit(FILE *out, const gpf_check *c, const gpf_branch *b)
 }
 
 /* Backprop follows an op's stated convention on its edge, and that convention is no slope of y. */
-static void put_tie(FILE *out, const gpf_check *c, const gpf_element *e)
+static void put_tie(FILE *out, const gpf_check *c, const gpf_element *e, const char *analytic)
 {
     const gpf_graph *g = gpf_check_graph(c);
     const gpf_op *op = gpf_node_op(g, e->kink.node);
     if (fabs(e->left - e->right) <= e->left_error + e->right_error)
-        say(out, INDENT "the slope is %.7g on both sides, backprop says %.7g\n",
-            unsigned_zero(e->right), unsigned_zero(e->analytic));
+        say(out, INDENT "the slope is %.7g on both sides, %s says %.7g\n", unsigned_zero(e->right),
+            analytic, unsigned_zero(e->analytic));
     else
-        say(out, INDENT "the slopes are %.7g and %.7g, backprop says %.7g\n",
-            unsigned_zero(e->left), unsigned_zero(e->right), unsigned_zero(e->analytic));
+        say(out, INDENT "the slopes are %.7g and %.7g, %s says %.7g\n", unsigned_zero(e->left),
+            unsigned_zero(e->right), analytic, unsigned_zero(e->analytic));
     fputs(INDENT, out);
     put_culprit(out, c, &e->kink);
     fputs(e->kink.n_changed > 1 ? " sit exactly on their edges" : " sits exactly on its edge", out);
-    fputs("; beside it backprop is right\n", out);
+    say(out, "; beside it %s is right\n", analytic);
     if (!op->tie)
         return;
     say(out, INDENT "there the derivative of %s is a convention: %s", op->name, op->tie);
@@ -247,7 +254,7 @@ static void put_tie(FILE *out, const gpf_check *c, const gpf_element *e)
     fputc('\n', out);
 }
 
-static void put_kink(FILE *out, const gpf_check *c, const gpf_element *e)
+static void put_kink(FILE *out, const gpf_check *c, const gpf_element *e, const char *analytic)
 {
     const gpf_op *op = gpf_node_op(gpf_check_graph(c), e->kink.node);
     char side[4][40];
@@ -269,20 +276,20 @@ static void put_kink(FILE *out, const gpf_check *c, const gpf_element *e)
     say(out, INDENT "slopes %.7g ± %.1e to the left, %.7g ± %.1e to the right",
         unsigned_zero(e->left), e->left_error, unsigned_zero(e->right), e->right_error);
     if (e->reason != GPF_REASON_JUMP)
-        say(out, "; backprop %.7g %s", unsigned_zero(e->analytic),
+        say(out, "; %s %.7g %s", analytic, unsigned_zero(e->analytic),
             e->verdict == GPF_WRONG ? "is not between them" : "is between them");
     fputc('\n', out);
 }
 
-static void put_detail(FILE *out, const gpf_check *c, const gpf_element *e)
+static void put_detail(FILE *out, const gpf_check *c, const gpf_element *e, const char *analytic)
 {
     if (e->kink.n_changed == 0)
         return;
     if (e->reason == GPF_REASON_TIE)
-        put_tie(out, c, e);
+        put_tie(out, c, e, analytic);
     else if (e->verdict == GPF_KINK || e->reason == GPF_REASON_OUTSIDE ||
              e->reason == GPF_REASON_CROWDED || e->reason == GPF_REASON_JUMP)
-        put_kink(out, c, e);
+        put_kink(out, c, e, analytic);
 }
 
 typedef struct row {
@@ -317,19 +324,21 @@ static void put_rows(FILE *out, const gpf_check *c, const gpf_report_options *ho
             width[ANALYTIC], l.cell[ANALYTIC], width[NUMERIC], l.cell[NUMERIC], width[ERROR],
             l.cell[ERROR], width[DIGITS], l.cell[DIGITS], width[RATIO], l.cell[RATIO]);
         char text[80];
-        const char *phrase = gpf__report_reason(e, gpf_check_value(c), text, sizeof text);
+        const char *phrase =
+            gpf__report_reason(e, gpf_check_value(c), gpf__report_analytic(how), text, sizeof text);
         put_word(out, how, verdicts[e->verdict].word, verdicts[e->verdict].color,
                  *phrase ? verdict_width : 0);
         say(out, "%s%s\n", *phrase ? "  " : "", phrase);
-        put_detail(out, c, e);
+        put_detail(out, c, e, gpf__report_analytic(how));
     }
 }
 
 static void put_table(FILE *out, const gpf_check *c, const gpf_report_options *how, const row *rows,
                       size_t n)
 {
-    static const char *const title[N_CELLS] = { "element", "backprop", "numeric",
-                                                "error",   "digits",   "ratio" };
+    const char *const title[N_CELLS] = { "element", gpf__report_analytic(how),
+                                         "numeric", "error",
+                                         "digits",  "ratio" };
     if (n == 0)
         return;
     int width[N_CELLS], verdict_width = 0;
@@ -558,7 +567,8 @@ static void put_blocks(FILE *out, const gpf_check *c, const gpf_report_options *
         const gpf_block *b = gpf_check_block(c, t);
         const gpf_element e = { .reason = b->reason, .verdict = b->verdict };
         char text[80];
-        const char *phrase = gpf__report_reason(&e, gpf_check_value(c), text, sizeof text);
+        const char *phrase = gpf__report_reason(&e, gpf_check_value(c), gpf__report_analytic(how),
+                                                text, sizeof text);
         fill_block(c, t, &l);
         put_block(out, &l, width);
         fputs("  ", out);

@@ -291,7 +291,7 @@ static bool read_real(const char *text, double *x)
     return text && end > text && !*end;
 }
 
-/* All settings but the number of epochs. */
+/* All settings that move params. */
 static int compare_settings(const gpf_archive *a, const gpf_train *t, gpf_diag *why)
 {
     char text[TEXT], differ[300] = "";
@@ -301,7 +301,7 @@ static int compare_settings(const gpf_archive *a, const gpf_train *t, gpf_diag *
         gpf_setting_text(&t->how, s, text, sizeof text);
         if (!then)
             return missing(why, "setting", s->name);
-        if (strcmp(then, text) && strcmp(s->name, "epochs"))
+        if (!s->loose && strcmp(then, text))
             gpf__append(differ, sizeof differ, "%s%s %.30s, not %.30s", *differ ? ", and " : "",
                         s->name, *then ? then : "unset", *text ? text : "unset");
     }

@@ -70,7 +70,7 @@ static const double grows = 1e3, shrinks = 1e-5;
 static const double no_spread = 1e-6, same_spread = 1e-20;
 /* The same of a net that has settled on a constant; and how much of what pulls the prediction one way
  * may be left over what pulls the other: 0 at the best constant. */
-static const double little_spread = 1e-3, balanced = 1e-2;
+static const double little_spread = 1e-3, little_use = 0.01, balanced = 1e-2;
 /* Cosine between residuals and what a layer sees: below, its weights cannot use them; above, they
  * clearly can. Of noise alone it is about 1/sqrt(samples). */
 static const double unrelated = 1e-4, related = 0.05;
@@ -104,6 +104,14 @@ static void say(words *w, const char *format, ...)
     va_start(ap, format);
     gpf__vformat(w->text + used, sizeof w->text - used, format, ap);
     va_end(ap);
+}
+
+static void say_samples(words *w, size_t n)
+{
+    if (n == 1)
+        say(w, " for the one sample");
+    else
+        say(w, " for all %zu samples", n);
 }
 
 static const char *name(const gpf_health *h, gpf_node n, char buf[64])
@@ -435,6 +443,15 @@ static void tell_other(words *w, const gpf_health *h, size_t n)
         return;
     put_params(w, h, OTHER);
     say(w, " get%s a gradient of exactly 0", n == 1 ? "s" : "");
+    size_t p = 0;
+    while (p < h->found.n_products && !no_input(h, p))
+        p++;
+    if (p == h->found.n_products)
+        return;
+    char a[64];
+    const size_t samples = h->layer[h->found.product[p].layer].samples;
+    say(w, ": %s is 0", name(h, h->found.product[p].x, a));
+    say_samples(w, samples);
 }
 
 static const struct {
@@ -536,8 +553,8 @@ static void judge_dead(gpf_health *h, size_t l)
     if (dead == 0 || (all_dead(h, l) && cause_of_death(h, l) != dead_cause(l)))
         return;
     put_units(&w, &of, is_dead);
-    say(&w, " %s %s for all %zu sample%s", be(dead), off ? "off" : "flat: slope 0", y->samples,
-        s(y->samples));
+    say(&w, " %s %s", be(dead), off ? "off" : "flat: slope 0");
+    say_samples(&w, y->samples);
     put_consequence(&w, h, dead_cause(l));
     add(h, GPF_DEAD_UNIT, (int)l, y->a, dead == y->units ? 0 : dead, &w, NULL);
 }
@@ -582,7 +599,7 @@ static void judge_twins(gpf_health *h, size_t l)
         return;
     for (size_t k = 0; k < y->units; k++) {
         const size_t of = (size_t)y->unit[k].twin;
-        if (of == k)
+        if (of == k || y->unit[k].off >= 1) /* dead units are lost, alike or not */
             continue;
         bool again = false;
         for (size_t i = 0; i < k; i++)
@@ -626,8 +643,8 @@ static void judge_columns(gpf_health *h, size_t p)
         put_list(&w, f->inputs, is_zero_column, put_index, &these);
         say(&w, " of ");
     }
-    say(&w, "%s %s 0 for all %zu sample%s", name(h, of->x, a), whole ? "is" : be(zeros), samples,
-        s(samples));
+    say(&w, "%s %s 0", name(h, of->x, a), whole ? "is" : be(zeros));
+    say_samples(&w, samples);
     if (whole)
         put_consequence(&w, h, input_cause(of->layer));
     else
@@ -691,8 +708,9 @@ static void judge_depth(gpf_health *h)
     const gpf_layer *a = &h->layer[first], *b = &h->layer[last];
     const double na = (double)a->units * (double)a->samples,
                  nb = (double)b->units * (double)b->samples;
-    const double back = a->gradient / sqrt(na) / (b->gradient / sqrt(nb)),
-                 forth = b->activation / a->activation;
+    /* From 0 nothing grows: past a layer that is dead, values and gradients may go by its side. */
+    const double back = b->gradient > 0 ? a->gradient / sqrt(na) / (b->gradient / sqrt(nb)) : 0,
+                 forth = a->activation > 0 ? b->activation / a->activation : 0;
     const bool explodes = back > grows || forth > grows,
                is_back = explodes ? back > forth : back > 0 && back < shrinks;
     if (!explodes && !is_back && !(forth > 0 && forth < shrinks))
@@ -758,7 +776,7 @@ static void judge_constant(gpf_health *h)
         hidden = hidden || h->layer[l].hidden;
     }
     const bool same = spread <= no_spread && use <= unrelated;
-    if (!same && !(hidden && spread <= little_spread && use <= related && best_constant(h)))
+    if (!same && !(hidden && spread <= little_spread && use <= little_use && best_constant(h)))
         return;
     /* A dead layer or zero weights have told it already. */
     for (size_t i = 0; i < h->n_findings; i++)
@@ -767,9 +785,9 @@ static void judge_constant(gpf_health *h)
             return;
     words w = { "" };
     say(&w,
-        same ? "%s is the same for every sample, and no weight has a gradient that would change it"
-             : "the loss is stuck where the best constant has it: %s is nearly the same for every "
-               "sample",
+        same ? "%s is the same for every sample, and hardly any gradient would change that"
+             : "the loss is no better than that of the best constant: %s is nearly the same for "
+               "every sample",
         name(h, h->task.prediction, label));
     add(h, GPF_CONSTANT, -1, h->task.prediction, 0, &w, NULL);
 }

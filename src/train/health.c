@@ -147,7 +147,10 @@ static int want_all(gpf_health *h, gpf_graph *g, outputs *out)
         xs[params + l] = f->layer[l].z;
     for (size_t p = 0; p < f->n_products; p++)
         xs[params + f->n + p] = f->product[p].weight;
-    gpf_grad(g, h->loss, xs, n, grads);
+    gpf_grad(g, h->loss, xs, last, grads);
+    /* Alone: asked for p itself, log(1 - p) is no softplus, and all that comes of it NaN at p = 1. */
+    if (predicts)
+        gpf_grad(g, h->loss, xs + last, 1, grads + last);
     want(out, h->loss);
     for (size_t i = 0; i < params && !gpf_graph_status(g, NULL); i++)
         h->params[i] = want(out, grads[i]);
@@ -328,13 +331,13 @@ static bool close_to(double a, double b)
 }
 
 /* Units that are computed alike: equal weights in, equal sums over the samples of a, of a^2 and of
- * the slopes' counts. A unit that is dead has no twin: it is lost by itself. */
+ * the slopes' counts. */
 static bool computed_alike(const gpf_health *h, size_t l, size_t i, size_t k)
 {
     const gpf_unit *u = h->layer[l].unit;
     const gpf__layers *const f = &h->found;
     if (!close_to(u[i].mean, u[k].mean) || !close_to(u[i].deviation, u[k].deviation) ||
-        u[i].off != u[k].off || u[i].saturated != u[k].saturated || u[i].off >= 1)
+        u[i].off != u[k].off || u[i].saturated != u[k].saturated)
         return false;
     for (size_t p = f->layer[l].product; p < f->n_products && f->product[p].layer == l; p++) {
         const gpf__factor *w = &h->factor[p];
@@ -354,8 +357,8 @@ static bool used_alike(const gpf_health *h, size_t l, size_t i, size_t k)
     const double *delta = gpf__measure(h, h->measured[l].delta);
     const double *squares = gpf__measure(h, h->measured[l].squares);
     if (!f->layer[l].closed)
-        return delta && delta[i] > 0 && close_to(delta[i], delta[k]) &&
-               close_to(squares[i], squares[k]);
+        return delta && (delta[i] > 0 || h->layer[l].unit[i].off >= 1) &&
+               close_to(delta[i], delta[k]) && close_to(squares[i], squares[k]);
     for (size_t p = 0; p < f->n_products; p++) {
         const gpf__factor *w = &h->factor[p];
         if (f->product[p].x != f->layer[l].exit[0])

@@ -9,21 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* |a - b| / |a| */
-static double relative_change(const double *a, const double *b, size_t n)
-{
-    const double most = fmax(gpf__max_norm(a, n), gpf__max_norm(b, n));
-    double gap = 0, size = 0;
-    if (most == 0)
-        return 0;
-    for (size_t i = 0; i < n; i++) {
-        const double d = a[i] / most - b[i] / most, s = a[i] / most;
-        gap += d * d;
-        size += s * s;
-    }
-    return sqrt(gap / size);
-}
-
 /* The params trained: in the point, and one after another. */
 
 void gpf__train_take(const gpf_train *t, double *to)
@@ -133,7 +118,8 @@ static void not_finite(gpf_train *t, const gpf__batch *b, const char *what, doub
 {
     char where[80];
     const double most = gpf__max_norm(t->at->theta->data, t->at->n_params);
-    end(t, GPF_TRAIN_NOT_FINITE, "%s is %g %s", what, value,
+    /* A NaN has a sign, which says nothing and differs from machine to machine. */
+    end(t, GPF_TRAIN_NOT_FINITE, "%s is %g %s", what, isnan(value) ? (double)NAN : value,
         place(t, in_step, where, sizeof where));
     blame(t, b, changes);
     if (most > 1e8)
@@ -214,6 +200,15 @@ static void end_if_reached(gpf_train *t)
             how->until_accuracy);
 }
 
+static void end_if_done(gpf_train *t)
+{
+    const size_t epoch = t->now.progress.epoch;
+    if (epoch == t->how.epochs && epoch == 1)
+        end(t, GPF_TRAIN_EPOCHS, "the one epoch is done");
+    else if (epoch >= t->how.epochs)
+        end(t, GPF_TRAIN_EPOCHS, "all %zu epochs are done", epoch);
+}
+
 /* Is this the best so far? */
 static void compare(gpf_train *t)
 {
@@ -260,10 +255,8 @@ static int judge(gpf_train *t)
         end_if_reached(t);
     if (!ended(t) && t->how.patience && t->now.worse >= t->how.patience)
         status = give_up(t);
-    if (!ended(t) && p->epoch == t->how.epochs && p->epoch == 1)
-        end(t, GPF_TRAIN_EPOCHS, "the one epoch is done");
-    else if (!ended(t) && p->epoch >= t->how.epochs)
-        end(t, GPF_TRAIN_EPOCHS, "all %zu epochs are done", p->epoch);
+    if (!ended(t))
+        end_if_done(t);
     if (!status && t->with.progress && t->with.progress(t->with.progress_arg, p) && !ended(t))
         end(t, GPF_TRAIN_STOPPED, "stopped by the caller after epoch %zu", p->epoch);
     return status;
@@ -343,13 +336,23 @@ static int run_batch(gpf_train *t, gpf__batch **chosen)
     return gpf_plan_run(b->plan, b->ws, b->at);
 }
 
+/* |after - before| / |after|; what was before is not needed any more. */
+static double relative_change(gpf_train *t)
+{
+    const double *after = t->at->theta->data;
+    for (size_t i = 0; i < t->at->n_params; i++)
+        t->before[i] -= after[i];
+    const double change = gpf__norm(t->before, t->at->n_params);
+    return change == 0 ? 0 : change / gpf__norm(after, t->at->n_params);
+}
+
 static void count_step(gpf_train *t)
 {
     gpf_progress *p = &t->now.progress;
     p->step++;
     p->epoch = p->step / t->steps;
     if (p->step == p->epoch * t->steps)
-        p->update = relative_change(t->at->theta->data, t->before, t->at->n_params);
+        p->update = relative_change(t);
 }
 
 /* New values by formulas: all of the old params. */
@@ -494,8 +497,8 @@ static int step_by_minimizer(gpf_train *t)
             t->how.optimizer, gradient);
     else if (status == GSL_ENOPROG)
         end(t, GPF_TRAIN_NO_PROGRESS,
-            "%s finds no lower point, gradient %.3g: a minimum as far as rounding lets it see, or "
-            "a wrong gradient",
+            "%s finds no lower point, gradient %.3g: a minimum as far as rounding lets it see, a "
+            "kink, a loss without a minimum, or a wrong gradient, which a check tells",
             t->how.optimizer, gradient);
     else if (status == GSL_EBADFUNC)
         not_finite(t, &t->all, "the objective", f, true, true);
@@ -548,8 +551,13 @@ void gpf__train_resumed(gpf_train *t)
     t->due = t->now.judged == 0;
     t->ordered = SIZE_MAX;
     t->last_check = NULL;
-    if (p->end == GPF_TRAIN_STOPPED || (p->end == GPF_TRAIN_EPOCHS && p->epoch < t->how.epochs)) {
-        p->end = GPF_TRAIN_RUNNING;
-        *p->why = '\0';
-    }
+    if (p->end > GPF_TRAIN_UNTIL && p->end != GPF_TRAIN_STOPPED)
+        return;
+    /* How far it is to go may be another now. */
+    p->end = GPF_TRAIN_RUNNING;
+    *p->why = '\0';
+    if (!t->due)
+        end_if_reached(t);
+    if (!t->due && !ended(t))
+        end_if_done(t);
 }

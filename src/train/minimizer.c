@@ -164,6 +164,30 @@ static int jacobian(const gsl_vector *theta, void *arg, gsl_matrix *J)
                                                            : GSL_EBADFUNC;
 }
 
+/* D as of More, the longest each column of J has been, which makes the fit independent of the scales
+ * of the params; but a param that hardly matters, such as that of a saturated unit, is not let go as
+ * far as its column is short, to where no mu brings it back from. */
+static int update_scale(const gsl_matrix *J, gsl_vector *D)
+{
+    double longest = 0;
+    for (size_t i = 0; i < D->size; i++) {
+        const gsl_vector_const_view column = gsl_matrix_const_column(J, i);
+        D->data[i] = fmax(D->data[i], gsl_blas_dnrm2(&column.vector));
+        longest = fmax(longest, D->data[i]);
+    }
+    for (size_t i = 0; i < D->size; i++)
+        D->data[i] = fmax(D->data[i], longest > 0 ? 1e-10 * longest : 1);
+    return GSL_SUCCESS;
+}
+
+static int begin_scale(const gsl_matrix *J, gsl_vector *D)
+{
+    gsl_vector_set_zero(D);
+    return update_scale(J, D);
+}
+
+static const gsl_multifit_nlinear_scale scale_of_columns = { "columns", begin_scale, update_scale };
+
 static size_t rows_of(const gpf__objective *f)
 {
     return f->m > f->n ? f->m : f->n;
@@ -180,6 +204,7 @@ static int make_fit(gpf__minimizer *m)
 {
     const size_t n = m->objective.n, rows = rows_of(&m->objective);
     gsl_multifit_nlinear_parameters how = gsl_multifit_nlinear_default_parameters();
+    how.scale = &scale_of_columns;
     m->fit = gsl_multifit_nlinear_alloc(gsl_multifit_nlinear_trust, &how, rows, n);
     m->residuals = (gsl_multifit_nlinear_fdf){ residuals, jacobian, NULL, rows, n, m, 0, 0, 0 };
     m->last.J = gsl_matrix_alloc(rows, n);
@@ -293,9 +318,11 @@ static int begin_descent(gpf__minimizer *m, double step)
     m->shift = f;
     m->scale = ldexp(1, exponent > 900 ? -900 : exponent < -900 ? 900 : -exponent);
     /* A longer one is no step but a way to overflow, which GSL's BFGS is very slow to come back from. */
-    const double longest = 1e6 * (1 + gsl_blas_dnrm2(m->at));
-    gsl_multimin_fdfminimizer_set(m->descent, &m->function, m->at, fmin(step, longest),
-                                  m->tolerance);
+    const double size = 1 + gsl_blas_dnrm2(m->at), longest = 1e6 * size;
+    /* A shorter one wins less than epsilon, however far the minimum is. */
+    const double shortest = 1e-12 * size;
+    gsl_multimin_fdfminimizer_set(m->descent, &m->function, m->at,
+                                  fmax(shortest, fmin(step, longest)), m->tolerance);
     return m->status;
 }
 
@@ -343,6 +370,9 @@ static int iterate(gpf__minimizer *m)
     if (!gpf__all_finite(position(m)->data, m->objective.n) ||
         (m->descent && !(m->descent->f <= m->here)))
         return GSL_ENOPROG;
+    /* As that of BFGS where the loss falls as far as it looks. Nothing would ever end it. */
+    if (!memcmp(position(m)->data, m->at->data, m->objective.n * sizeof(double)))
+        return GSL_ENOPROG;
     status = look(m);
     /* What f is shown as trusts the gradient. */
     if (!status && m->f > m->lowest + 1e-12 * fabs(m->lowest)) {
@@ -357,8 +387,8 @@ static int iterate(gpf__minimizer *m)
 
 /* Nothing but rounding is left: the norm of the gradient is small against where it began, or what it
  * promises on a way as long as theta against the loss itself. For a fit column by column, which does
- * not depend on the scales of the params: |J_i'r| against |J_i| |r|, or |r| against the terms
- * J_i theta_i that make it up. */
+ * not depend on the scales of the params: |J_i'r| against |J_i| |r|, where the param
+ * matters at all, or |r| against the terms J_i theta_i that make it up. */
 static bool at_minimum(const gpf__minimizer *m)
 {
     if (m->slope == 0)
@@ -367,13 +397,18 @@ static bool at_minimum(const gpf__minimizer *m)
         return m->slope <= 1e-6 * m->first_slope ||
                m->slope * gsl_blas_dnrm2(m->at) <= 1e-8 * fabs(m->f);
     const double r = gsl_blas_dnrm2(m->fit->f);
-    double terms = 0;
+    double terms = 0, longest = 0;
     bool small = true;
+    for (size_t i = 0; i < m->objective.n; i++) {
+        const gsl_vector_const_view column = gsl_matrix_const_column(m->fit->J, i);
+        longest = fmax(longest, gsl_blas_dnrm2(&column.vector));
+    }
     for (size_t i = 0; i < m->objective.n; i++) {
         const gsl_vector_const_view column = gsl_matrix_const_column(m->fit->J, i);
         const double length = gsl_blas_dnrm2(&column.vector);
         terms += length * fabs(m->fit->x->data[i]);
-        small = small && fabs(m->fit->g->data[i]) <= 1e-7 * length * r;
+        small = small &&
+                (fabs(m->fit->g->data[i]) <= 1e-7 * length * r || length <= DBL_EPSILON * longest);
     }
     return small || r <= 1e-13 * terms;
 }

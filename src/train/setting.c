@@ -9,10 +9,12 @@
 
 #define BELOW_1 0x1.fffffffffffffp-1 /* the largest number below 1 */
 
-#define ROW(name, type, lo, hi, help)                                              \
-    {                                                                              \
-#name, GPF_SETTING_##type, offsetof(gpf_train_options, name), lo, hi, help \
+#define LOOSE_ROW(name, type, lo, hi, help, loose)                                        \
+    {                                                                                     \
+#name, GPF_SETTING_##type, offsetof(gpf_train_options, name), lo, hi, help, loose \
     }
+#define ROW(name, type, lo, hi, help) LOOSE_ROW(name, type, lo, hi, help, 0)
+#define LOOSE(name, type, lo, hi, help) LOOSE_ROW(name, type, lo, hi, help, 1)
 
 static const gpf_setting settings[] = {
     ROW(optimizer, OPTIMIZER, 0, 0,
@@ -36,7 +38,7 @@ static const gpf_setting settings[] = {
     ROW(factor, REAL, 0, DBL_MAX, "of the schedule step: what a step multiplies the rate by"),
     ROW(final, REAL, 0, DBL_MAX,
         "of the schedule cosine: part of the rate that is left at the end"),
-    ROW(epochs, WHOLE, 0, 0x1p53, "times through all samples; a minimiser's iterations"),
+    LOOSE(epochs, WHOLE, 0, 0x1p53, "times through all samples; a minimiser's iterations"),
     ROW(batch, WHOLE, 0, 0x1p53, "samples per step; 0: all, 1: a step after each sample"),
     ROW(shuffle, FLAG, 0, 1, "another order of the samples in every epoch, where batch is not all"),
     ROW(l2, REAL, 0, DBL_MAX,
@@ -46,14 +48,14 @@ static const gpf_setting settings[] = {
     ROW(patience, WHOLE, 0, 0x1p53,
         "evaluations without a better held-out loss (loss, if nothing is held out) until it stops\n"
         "and goes back to the best params; 0: never"),
-    ROW(until_loss, REAL, -DBL_MAX, DBL_MAX, "stop when the loss is as low"),
-    ROW(until_gradient, REAL, 0, DBL_MAX, "stop when the norm of the gradient is as small"),
-    ROW(until_accuracy, REAL, 0, 1, "stop when such a part of the samples is classified rightly"),
+    LOOSE(until_loss, REAL, -DBL_MAX, DBL_MAX, "stop when the loss is as low"),
+    LOOSE(until_gradient, REAL, 0, DBL_MAX, "stop when the norm of the gradient is as small"),
+    LOOSE(until_accuracy, REAL, 0, 1, "stop when such a part of the samples is classified rightly"),
     ROW(evaluate, WHOLE, 1, 0x1p53, "epochs between evaluations of loss, held-out loss, accuracy"),
-    ROW(check_every, WHOLE, 0, 0x1p53, "epochs between gradient checks against GSL; 0: none"),
-    ROW(check_sample, WHOLE, 1, 0x1p53, "elements per tensor in such a check"),
-    ROW(check_step, FLAG, 0, 1, "check the update itself: (before - after)/rate against GSL"),
-    ROW(health, FLAG, 0, 1, "look for dead, saturated and equal units at every evaluation"),
+    LOOSE(check_every, WHOLE, 0, 0x1p53, "epochs between gradient checks against GSL; 0: none"),
+    LOOSE(check_sample, WHOLE, 1, 0x1p53, "elements per tensor in such a check"),
+    LOOSE(check_step, FLAG, 0, 1, "check the update itself: (before - after)/rate against GSL"),
+    LOOSE(health, FLAG, 0, 1, "look for dead, saturated and equal units at every evaluation"),
     ROW(seed, WHOLE, 0, 0x1p64, "of the order of the samples and of samples of checks"),
 };
 

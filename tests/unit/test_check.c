@@ -460,6 +460,40 @@ static void cancellation_accuses_nobody(void **state)
     }
 }
 
+/* What is left of 1 - p for p close to 1 has no digit: rounding is not in proportion there, leaves
+ * the domain of a log or a root, or is magnified beyond any digit of y. The slice hides from the
+ * graph that the difference can be computed well. */
+static void where_no_digit_is_left_nobody_is_accused(void **state)
+{
+    (void)state;
+    const ptrdiff_t start[] = { 0, 0 }, size[] = { 2, 2 };
+    for (int i = 0; i < 240; i++) {
+        gpf_graph *g = gpf_graph_alloc();
+        const double far = 30 + 8 * fabs(scrambled((size_t)i)) / 1.3;
+        const gpf_node z = gpf_param(g, "z", gpf_shape2(3, 3)), one = gpf_const(g, 1),
+                       u = gpf_add(
+                           g, gpf_const(g, far),
+                           gpf_mul(g, gpf_const(g, pow(10, i % 7 * 0.5 - 2)), gpf_sin(g, z))),
+                       q = gpf_sub(g, one, gpf_slice(g, gpf_sigmoid(g, u), start, size)),
+                       forms[] = { gpf_div(g, one, gpf_square(g, q)),
+                                   gpf_log(g, gpf_add(g, q, gpf_const(g, 7e-17))),
+                                   gpf_sin(g, gpf_mul(g, gpf_const(g, exp(far)), q)) };
+        gpf_check *c =
+            gpf_check_alloc(g, gpf_sum(g, forms[i % 3], GPF_ALL_AXES), &z, NULL, 1, 0, 1, NULL);
+        gpf_point *at = gpf_point_alloc(g, 0);
+        for (size_t k = 0; k < 9; k++)
+            gsl_vector_set(gpf_point_params(at), k, 2.3 * scrambled(100 * (size_t)i + k));
+        gpf_check_options how = gpf_check_defaults();
+        for (how.fast = 0; how.fast < 2; how.fast++) {
+            assert_int_equal(gpf_check_run(c, at, &how, NULL), GSL_SUCCESS);
+            assert_int_equal(gpf_check_tally(c, -1).count[GPF_WRONG], 0);
+        }
+        gpf_check_free(c);
+        gpf_point_free(at);
+        gpf_graph_free(g);
+    }
+}
+
 /* What is noisy only by v does not hide that the slope by w was dropped. */
 static void noise_of_others_hides_nothing(void **state)
 {
@@ -599,6 +633,7 @@ int main(void)
         CASE(dead_units_and_untested_tensors),
         cmocka_unit_test(noise_is_no_failure),
         cmocka_unit_test(cancellation_accuses_nobody),
+        cmocka_unit_test(where_no_digit_is_left_nobody_is_accused),
         cmocka_unit_test(noise_of_others_hides_nothing),
         cmocka_unit_test(rules_that_agree_by_accident),
         cmocka_unit_test(an_older_point_knows_less),

@@ -6,6 +6,7 @@
 #include "train/loop.h"
 
 #include <malloc.h>
+#include <math.h>
 #include <unistd.h>
 
 enum { N = 11, HELD = 5, IN = 3, HIDDEN = 4, PARAMS = IN * HIDDEN + HIDDEN + HIDDEN + 1 };
@@ -301,6 +302,45 @@ static void goes_on(void **state)
     finish(&more);
 }
 
+/* Settings that only say when it ends, or that look on, may be others. */
+static void ends_elsewhere(void **state)
+{
+    (void)state;
+    gpf_train_options how = plain("adam");
+    how.batch = 4;
+    run whole = { 0 }, part = { 0 }, rest = { 0 };
+    how.until_loss = 1e9;
+    begin_well(&part, &how);
+    gpf_train_run(part.t);
+    assert_int_equal(gpf_train_progress(part.t)->end, GPF_TRAIN_UNTIL);
+    assert_int_equal(gpf_train_progress(part.t)->epoch, 0);
+    save(&part, "part.npz");
+    how.until_loss = NAN;
+    how.check_every = 2;
+    how.health = 1;
+    begin_well(&rest, &how);
+    resume(&rest, "part.npz");
+    gpf_train_run(rest.t);
+    assert_int_equal(gpf_train_progress(rest.t)->end, GPF_TRAIN_EPOCHS);
+    begin_well(&whole, &how);
+    gpf_train_run(whole.t);
+    save(&whole, "whole.npz");
+    save(&rest, "more.npz");
+    assert_same_file("whole.npz", "more.npz");
+    /* the same settings: it has ended and stays so; other ones: it has by now */
+    finish(&rest);
+    rest = (run){ 0 };
+    how.until_loss = 1e9;
+    begin_well(&rest, &how);
+    resume(&rest, "part.npz");
+    assert_int_equal(gpf_train_progress(rest.t)->end, GPF_TRAIN_UNTIL);
+    resume(&rest, "whole.npz");
+    assert_int_equal(gpf_train_progress(rest.t)->end, GPF_TRAIN_UNTIL);
+    finish(&whole);
+    finish(&part);
+    finish(&rest);
+}
+
 /* A loop that is not as it was: refused, and nothing of the loop is touched. */
 static void assert_refused(run kind, const gpf_train_options *how, const char *path, int status,
                            const char *text)
@@ -444,11 +484,17 @@ static void unwritable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(optimizers),    cmocka_unit_test(patience),
-        cmocka_unit_test(whole_batches), cmocka_unit_test(formulas),
-        cmocka_unit_test(minimizers),    cmocka_unit_test(goes_on),
-        cmocka_unit_test(other_loops),   cmocka_unit_test(damaged),
-        cmocka_unit_test(unwritable),    cmocka_unit_test(nothing_of_the_memory),
+        cmocka_unit_test(optimizers),
+        cmocka_unit_test(patience),
+        cmocka_unit_test(whole_batches),
+        cmocka_unit_test(formulas),
+        cmocka_unit_test(minimizers),
+        cmocka_unit_test(goes_on),
+        cmocka_unit_test(ends_elsewhere),
+        cmocka_unit_test(other_loops),
+        cmocka_unit_test(damaged),
+        cmocka_unit_test(unwritable),
+        cmocka_unit_test(nothing_of_the_memory),
     };
     if (!mkdtemp(folder) || chdir(folder))
         return 1;

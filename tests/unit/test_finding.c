@@ -523,7 +523,111 @@ static void finds_loss_at_best_constant(void **state)
     assert_true(finds(examine(&n, GSL_NAN), GPF_CONSTANT));
     biases(&n, 1)[0] = mean + 0.5;
     assert_false(finds(examine(&n, GSL_NAN), GPF_CONSTANT));
+    /* Nor is one that can use a fiftieth of what comes back. */
+    biases(&n, 1)[0] = 0;
+    for (int i = 0; i < SAMPLES; i++) {
+        n.t[i] = n.x[3 * i];
+        biases(&n, 1)[0] += n.t[i] / SAMPLES;
+    }
+    for (int i = 0; i < 15; i++)
+        weights(&n, 0)[i] *= 30;
+    for (int k = 0; k < 5; k++)
+        biases(&n, 1)[0] -= weights(&n, 1)[k] * tanh(biases(&n, 0)[k]);
+    assert_false(finds(examine(&n, GSL_NAN), GPF_CONSTANT));
     finish(&n);
+}
+
+/* Loss and params, health at the samples of x (and y). */
+static gpf_health *health_of(gpf_graph *g, gpf_node loss, gpf_point *at, const gpf_task *task)
+{
+    gpf_health *h = gpf_health_alloc(g, loss, gpf_point_batch(at), task, GSL_NAN, NULL);
+    assert_non_null(h);
+    assert_int_equal(gpf_health_run(h, at), GSL_SUCCESS);
+    return h;
+}
+
+/* Zeros make units alike, whether relu is dead there or sigmoid is not. */
+static void counts_equal_units_that_are_dead(void **state)
+{
+    (void)state;
+    dice d = { 29 };
+    for (int k = 0; k < 2; k++) {
+        net n = make(&d, 1, five, 1, &kinds[k ? SIGMOID : RELU]);
+        memset(theta(n.at), 0, gpf_point_params(n.at)->size * sizeof(double));
+        const gpf_layer *y = gpf_health_layer(examine(&n, GSL_NAN), 0);
+        assert_int_equal(y->distinct, 1);
+        assert_int_equal(y->dead, k ? 0 : 5);
+        assert_int_equal(finds(n.h, GPF_IDENTICAL_UNITS), k);
+        finish(&n);
+    }
+}
+
+/* log(1 - p) of p = sigmoid(z) has a gradient also where p is 1 or 0 in double precision. */
+static void takes_sure_predictions(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 1)),
+                   y = gpf_data(g, "y", gpf_shape2(GPF_N, 1)), one = gpf_const(g, 1);
+    const gpf_node p = gpf_sigmoid(g, gpf_dense(g, "z", X, 1, NULL));
+    const gpf_node right = gpf_mul(g, y, gpf_log(g, p)),
+                   wrong = gpf_mul(g, gpf_sub(g, one, y), gpf_log(g, gpf_sub(g, one, p))),
+                   loss = gpf_neg(g, gpf_mean(g, gpf_add(g, right, wrong), GPF_ALL_AXES));
+    static const double x[] = { 1, -1, 0.002, -0.003 }, t[] = { 1, 0, 0, 1 };
+    gpf_point *at = gpf_point_alloc(g, 4);
+    gpf_point_bind(at, X, x);
+    gpf_point_bind(at, y, t);
+    theta(at)[0] = 801.7;
+    gpf_health *h = health_of(g, loss, at, &(gpf_task){ p, y, GPF_DECIDE_HALF });
+    assert_int_equal(gpf_health_n_findings(h), 0);
+    gpf_health_free(h);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
+/* The last hidden layer is dead, and the values go by its side: nothing grows from 0. */
+static void goes_past_a_dead_layer(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 1)),
+                   a = gpf_dense(g, "a", X, 2, gpf_tanh),
+                   r = gpf_add(g, a, gpf_dense(g, "b", a, 2, gpf_relu)),
+                   loss = gpf_mean(g, gpf_square(g, gpf_dense(g, "y", r, 1, NULL)), GPF_ALL_AXES);
+    static const double x[] = { 1, -2, 0.5 },
+                        params[] = { 0.7, -0.4, 0, 0, 0.3, 0.2, 0.1, 0.4, -9, -8, 0.6, 0.5, 0 };
+    gpf_point *at = gpf_point_alloc(g, 3);
+    gpf_point_bind(at, X, x);
+    memcpy(theta(at), params, sizeof params);
+    gpf_health *h = health_of(g, loss, at, NULL);
+    assert_true(finds(h, GPF_DEAD_UNIT));
+    assert_false(finds(h, GPF_EXPLODING));
+    gpf_health_free(h);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+}
+
+/* max(z, 0) has a slope at 0, where a relu has none: what comes out of the zeros is no dead layer. */
+static void names_zero_factors(void **state)
+{
+    (void)state;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node X = gpf_data(g, "X", gpf_shape2(GPF_N, 1)), zero = gpf_const(g, 0),
+                   V = gpf_param(g, "V", gpf_shape2(1, 1)), W = gpf_param(g, "W", gpf_shape2(1, 1)),
+                   a = gpf_max(g, gpf_matmul(g, X, V), zero), z = gpf_matmul(g, a, W),
+                   loss = gpf_mean(g, gpf_square(g, gpf_sub(g, z, gpf_const(g, 1))), GPF_ALL_AXES);
+    gpf_node_set_name(g, a, "a");
+    static const double x[] = { 0, -2, -0.5 };
+    gpf_point *at = gpf_point_alloc(g, 3);
+    gpf_point_bind(at, X, x);
+    theta(at)[0] = theta(at)[1] = 0.8;
+    gpf_health *h = health_of(g, loss, at, NULL);
+    assert_int_equal(gpf_health_n_findings(h), 1);
+    assert_string_equal(gpf_health_finding(h, 0)->text,
+                        "W gets a gradient of exactly 0: a is 0 for all 3 samples");
+    gpf_health_free(h);
+    gpf_point_free(at);
+    gpf_graph_free(g);
 }
 
 static void names_what_is_not_finite(void **state)
@@ -601,6 +705,10 @@ int main(void)
         cmocka_unit_test(judges_steps),
         cmocka_unit_test(finds_constant_predictions),
         cmocka_unit_test(finds_loss_at_best_constant),
+        cmocka_unit_test(counts_equal_units_that_are_dead),
+        cmocka_unit_test(takes_sure_predictions),
+        cmocka_unit_test(goes_past_a_dead_layer),
+        cmocka_unit_test(names_zero_factors),
         cmocka_unit_test(names_what_is_not_finite),
         cmocka_unit_test(a_net_that_does_its_work_is_healthy),
         cmocka_unit_test(every_kind_has_its_words),

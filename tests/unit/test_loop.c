@@ -239,6 +239,18 @@ static const gpf_op wrong_op = { .name = "wrong",
                                  .vjp = { pass_twice },
                                  .jvp = { pass_on } };
 
+static gpf_node pass_against(const gpf_rule_args *r)
+{
+    return gpf_neg(r->g, r->bar);
+}
+
+static const gpf_op opposite_op = { .name = "opposite",
+                                    .arity = 1,
+                                    .formula = "x",
+                                    .map = count_map,
+                                    .vjp = { pass_against },
+                                    .jvp = { pass_on } };
+
 static unsigned long count_run(const char *optimizer, size_t batch, size_t evaluate)
 {
     net n;
@@ -648,6 +660,12 @@ static void test_not_finite(void **state)
            "element 2");
     assert_true(theta(at)[0] == 0.7 && isnan(gpf_train_progress(t)->best));
     gpf_train_free(t);
+    const gpf_node negative = gpf_mul(g, gpf_const(g, copysign(NAN, -1)), root);
+    t = gpf_train_alloc(g, negative, at, &how, NULL, NULL);
+    assert_non_null(t);
+    assert_int_equal(gpf_train_run(t), GSL_SUCCESS);
+    assert_memory_equal(gpf_train_progress(t)->why, "the loss is nan ", 16);
+    gpf_train_free(t);
 
     /* in a batch: between evaluations */
     const double last[] = { 1, 2, 3, 1 };
@@ -832,6 +850,40 @@ static void test_health(void **state)
 }
 
 /* A run that goes on from its saved state is the run that was not interrupted, at any step. */
+/* A wrong gradient: a minimiser ends all the same, never at a higher loss, and says what to do. */
+static void test_minimizers_of_a_wrong_gradient(void **state)
+{
+    (void)state;
+    const gpf_op *const wrong[] = { &wrong_op, &opposite_op };
+    const gpf_minimizer_kind *kind;
+    for (size_t i = 0; i < 2 * 2; i++)
+        for (size_t k = 0; (kind = gpf_minimizer_at(k)) && kind->type; k++) {
+            net n;
+            net_make(&n, GPF_MEAN);
+            const gpf_op *op = wrong[i % 2];
+            if (i < 2) { /* of all params, or of some of them */
+                n.loss = gpf_apply(n.g, op, &n.loss, 1, NULL);
+            } else {
+                const gpf_node w = gpf_apply(n.g, op, &n.W2, 1, NULL);
+                const gpf_node squares = gpf_sum(n.g, gpf_square(n.g, w), GPF_ALL_AXES);
+                n.loss = gpf_add(n.g, n.loss, squares);
+            }
+            gpf_train_options how = settings(kind->name, 0.01, 500);
+            gpf_train *t = net_train(&n, &how, NULL);
+            gpf_train_epoch(t);
+            const double first = gpf_train_progress(t)->loss;
+            assert_int_equal(gpf_train_run(t), GSL_SUCCESS);
+            const gpf_progress *p = gpf_train_progress(t);
+            assert_true(p->end != GPF_TRAIN_RUNNING && p->loss <= first);
+            if (op == &opposite_op && p->end != GPF_TRAIN_NO_PROGRESS)
+                fail_msg("%s ends with %d: %s", kind->name, (int)p->end, p->why);
+            if (p->end == GPF_TRAIN_NO_PROGRESS)
+                assert_non_null(strstr(p->why, "wrong gradient, which a check tells"));
+            gpf_train_free(t);
+            net_free(&n);
+        }
+}
+
 static void test_resume(void **state)
 {
     (void)state;
@@ -963,6 +1015,7 @@ int main(void)
         cmocka_unit_test(test_not_finite),
         cmocka_unit_test(test_unbound),
         cmocka_unit_test(test_minimizers),
+        cmocka_unit_test(test_minimizers_of_a_wrong_gradient),
         cmocka_unit_test(test_resume),
         cmocka_unit_test(test_health),
         cmocka_unit_test(test_no_allocation),

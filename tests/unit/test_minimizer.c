@@ -286,6 +286,42 @@ static void underdetermined(void **state)
     gsl_set_error_handler(before);
 }
 
+/* x0 and a unit that is saturated, x0 tanh(x1): its column is so short that a step along it is a leap
+ * to the other side of the world. */
+static int unit_residuals(void *arg, const double *x, double *r)
+{
+    (void)arg;
+    r[0] = x[0] - 3;
+    r[1] = x[0] * tanh(x[1]) - 1;
+    return GSL_SUCCESS;
+}
+
+static int unit_jacobian(void *arg, const double *x, double *J)
+{
+    (void)arg;
+    J[0] = 1;
+    J[1] = 0;
+    J[2] = tanh(x[1]);
+    J[3] = x[0] * pow(cosh(x[1]), -2);
+    return GSL_SUCCESS;
+}
+
+static void a_saturated_unit(void **state)
+{
+    (void)state;
+    const gpf__objective o = {
+        .n = 2, .m = 2, .residuals = unit_residuals, .jacobian = unit_jacobian
+    };
+    for (double x1 = 10; x1 < 400; x1 += 13.7) {
+        const double from[] = { 5.3, x1 };
+        const run r = minimize("lm", &o, from, 200);
+        assert_int_equal(r.status, GPF__CONVERGED);
+        /* x0 is 2, or 1 where the unit has gone over to -1 */
+        const double x0 = tanh(r.theta[1]) > 0 ? 2 : 1;
+        assert_close(r.theta[0], x0, 1e-7, 0);
+    }
+}
+
 static void at_the_minimum_already(void **state)
 {
     (void)state;
@@ -472,6 +508,57 @@ static void a_wrong_gradient_finds_nothing(void **state)
     gsl_set_error_handler(before);
 }
 
+/* A loss without a minimum: BFGS comes back from its search to where it began, and says nothing. */
+static int down(void *arg, const double *x, double *f, double *gradient)
+{
+    const double *slope = arg;
+    *f = 0;
+    for (int j = 0; j < 2; j++) {
+        *f += slope[j] * x[j];
+        if (gradient)
+            gradient[j] = slope[j];
+    }
+    return GSL_SUCCESS;
+}
+
+static void a_loss_without_a_minimum_ends(void **state)
+{
+    (void)state;
+    double slope[] = { 1.3, 2.9 };
+    const gpf__objective o = { .arg = slope, .n = 2, .value = down };
+    const double from[] = { 3.1, 0.7 };
+    gsl_error_handler_t *before = gsl_set_error_handler(aborting);
+    for (size_t i = 0; gpf_minimizer_at(i)->type; i++) {
+        const run r = minimize(gpf_minimizer_at(i)->name, &o, from, 5000);
+        assert_int_equal(r.status, GSL_ENOPROG);
+    }
+    gsl_set_error_handler(before);
+}
+
+/* However short or long the first step is to be. */
+static void any_first_step(void **state)
+{
+    (void)state;
+    dice d = { 19 };
+    linear l;
+    make_linear(&l, &d, 12, 3, 0);
+    const gpf__objective o = of_linear(&l);
+    const double from[] = { 1, -2, 3 }, rates[] = { 1e-300, 1e-30, 1e-13, 1e13, 1e300 };
+    for (size_t i = 0; i < 5; i++) {
+        gpf__minimizer *m;
+        double theta[3], f, slope;
+        int status = gpf__minimizer_make(gpf_minimizer_find("bfgs"), &o, rates[i], NAN, &m);
+        assert_int_equal(status, GSL_SUCCESS);
+        assert_int_equal(gpf__minimizer_start(m, from), GSL_SUCCESS);
+        for (int k = 0; k < 200 && !status; k++)
+            status = gpf__minimizer_iterate(m, theta, &f, &slope);
+        assert_int_equal(status, GPF__CONVERGED);
+        for (int j = 0; j < 3; j++)
+            assert_close(theta[j], l.x[j], 1e-6, 0);
+        gpf__minimizer_free(m);
+    }
+}
+
 /* Started again at the same point it does the same, bit for bit, whatever was before. */
 static void starting_again(void **state)
 {
@@ -527,10 +614,13 @@ int main(void)
         cmocka_unit_test(rate_and_tolerance_count),
         cmocka_unit_test(a_decay),
         cmocka_unit_test(underdetermined),
+        cmocka_unit_test(a_saturated_unit),
         cmocka_unit_test(at_the_minimum_already),
         cmocka_unit_test(around_what_is_not_finite),
         cmocka_unit_test(failures_end_it),
         cmocka_unit_test(a_wrong_gradient_finds_nothing),
+        cmocka_unit_test(a_loss_without_a_minimum_ends),
+        cmocka_unit_test(any_first_step),
         cmocka_unit_test(starting_again),
         cmocka_unit_test(misuse),
     };

@@ -60,6 +60,10 @@ static void notes(void **state)
     assert_string_equal(gpf_model_note(m, 0), "mse: reduction=mean over Nx2, N = 3");
     assert_string_equal(gpf_model_note(m, 1), "huber: reduction=half_sum over 1x2");
     assert_null(gpf_model_note(m, 2));
+    const gpf_node a = gpf_model_find(m, "a"), b = gpf_model_find(m, "b");
+    assert_true(gpf_model_note_concerns(m, 0, a) && !gpf_model_note_concerns(m, 0, b));
+    assert_true(!gpf_model_note_concerns(m, 1, a) && gpf_model_note_concerns(m, 1, b));
+    assert_false(gpf_model_note_concerns(m, 2, b));
     gpf_model_free(m);
 }
 

@@ -99,6 +99,12 @@ static void explains_every_verdict(void **state)
     assert_has_not(text, "k[0]"); /* right: nothing to look at */
     assert_has_not(text, "\033");
     free(text);
+    how.analytic = "step/rate";
+    text = text_of(t.check, &how);
+    assert_has(text, "the slope is 1 on both sides, step/rate says 0");
+    assert_has(text, "step/rate 0 is between them");
+    assert_has_not(text, "backprop");
+    free(text);
     how.all = 1;
     how.color = 1;
     text = text_of(t.check, &how);
@@ -164,7 +170,7 @@ static void every_reason_has_a_phrase(void **state)
     int n = 0;
     for (gpf_reason r = GPF_REASON_FLAT_GAP; *gpf_reason_name(r); r++, n++) {
         gpf_element e = { .verdict = GPF_UNRESOLVED, .reason = r };
-        const char *phrase = gpf__report_reason(&e, 1, text, sizeof text);
+        const char *phrase = gpf__report_reason(&e, 1, "backprop", text, sizeof text);
         assert_non_null(phrase);
         assert_true(strchr(phrase, ' ') != NULL);
         assert_string_not_equal(phrase, gpf_reason_name(r));
@@ -192,7 +198,8 @@ static void says_what_is_not_finite(void **state)
                           .reason = GPF_REASON_NOT_FINITE,
                           .value = list[i].value,
                           .analytic = list[i].analytic };
-        assert_string_equal(gpf__report_reason(&e, list[i].y, text, sizeof text), list[i].phrase);
+        assert_string_equal(gpf__report_reason(&e, list[i].y, "backprop", text, sizeof text),
+                            list[i].phrase);
     }
 }
 
