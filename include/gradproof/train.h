@@ -212,13 +212,13 @@ typedef struct gpf_train_options {
     size_t epochs;                       /* a minimiser's iterations; 0: none, only evaluate */
     size_t batch;    /* samples per step; 0, or more than there are: all; 1: after each sample */
     int shuffle;     /* 1: another order in every epoch, where batch is not all */
-    double l2;       /* lambda: adds lambda/2 |W|^2 over the weights W (not biases: params that
-                              are only ever added) to the loss over all samples. Where the loss sums
-                              over samples, a batch of B of them gets B/samples of it, so that an
-                              epoch counts it once, whatever the batch */
+    double l2;       /* lambda: adds lambda/2 |W|^2 over the weights W (not biases: params that are
+                        only ever added) to the loss over all samples. Where the loss sums over
+                        samples, a batch of B of them gets B/samples of it, so that an epoch counts
+                        it once, whatever the batch */
     double clip;     /* longest gradient, as a norm over all params; 0: any */
-    size_t patience; /* evaluations without a better held-out loss (loss, if nothing is held
-                              out) until it stops and goes back to the best params; 0: never */
+    size_t patience; /* evaluations without a better held-out loss (loss, if nothing is held out)
+                        until it stops and goes back to the best params; 0: never */
     double until_loss, until_gradient, until_accuracy; /* stop there; NaN: do not */
     size_t evaluate;     /* epochs between evaluations of loss, held-out loss, accuracy */
     size_t check_every;  /* epochs between gradient checks, the first before any; 0: none */
@@ -246,8 +246,7 @@ typedef struct gpf_setting {
     size_t offset;    /* into gpf_train_options */
     double lo, hi;    /* lo <= value <= hi */
     const char *help; /* for people: one or two lines */
-    int loose; /* 1: moves no param, only says when a run ends or what is looked at on the way;
-                         may be another where it is resumed */
+    int loose;        /* 1: moves no param, so it may be another where a run is resumed */
 } gpf_setting;
 GPF_API const gpf_setting *gpf_setting_at(size_t i);
 GPF_API const gpf_setting *gpf_setting_find(const char *name); /* _ and - are the same */
