@@ -323,11 +323,8 @@ static int run_batch(gpf_train *t, gpf__batch **chosen)
         return run_all(t);
     }
     const size_t k = p->step - p->epoch * t->steps;
-    if (t->ordered != p->epoch) {
-        for (size_t i = 0; i < t->N; i++)
-            t->order[i] = i;
-        if (t->how.shuffle)
-            gpf__batch_shuffle(t->order, t->N, t->how.seed, p->epoch);
+    if (t->how.shuffle && t->ordered != p->epoch) {
+        gpf__batch_shuffle(t->order, t->N, t->how.seed, p->epoch);
         t->ordered = p->epoch;
     }
     gpf__batch *b = *chosen = k + 1 == t->steps && t->rest.plan ? &t->rest : &t->part;

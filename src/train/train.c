@@ -154,7 +154,11 @@ static int cut_batches(gpf_train *t, gpf_diag *why)
     if (t->B == t->N)
         return GSL_SUCCESS;
     t->order = malloc(t->N * sizeof *t->order);
-    return t->order ? GSL_SUCCESS : no_memory(why);
+    if (!t->order)
+        return no_memory(why);
+    for (size_t i = 0; i < t->N; i++)
+        t->order[i] = i;
+    return GSL_SUCCESS;
 }
 
 static void list_name(char *buf, size_t size, const char *name)
