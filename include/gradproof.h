@@ -16,6 +16,7 @@
 #include <gradproof/grad.h>
 #include <gradproof/plan.h>
 #include <gradproof/check.h>
+#include <gradproof/gsl.h>
 #include <gradproof/train.h>
 #include <gradproof/model.h>
 #include <gradproof/report.h>

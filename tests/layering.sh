@@ -5,7 +5,7 @@
 # of the tree is listed in Makefile.am, so that nothing is left out of builds, checks or tarballs.
 . "$top_src/tests/lib.sh"
 
-stages="base graph op grad plan check train model report"
+stages="base graph op grad plan check gsl train model report"
 
 rank() { # of a stage; 99 for none
     rank_i=0

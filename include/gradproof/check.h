@@ -240,6 +240,113 @@ GPF_API int gpf_claim_run(gpf_graph *g, gpf_node left, gpf_node right, const gpf
 GPF_API gpf_point *gpf_point_generic(const gpf_graph *g, const gpf_point *like, size_t N,
                                      unsigned long seed);
 
+/* Explanations: what the wrong elements have in common, and what else is wrong with a callback.
+ *
+ * One row for each kind: X(symbol, name, severity, help). `name` is stable, for programs. A fault
+ * makes an outcome wrong; a doubt keeps it from being right. */
+typedef enum gpf_severity { GPF_FAULT, GPF_DOUBT, GPF_NOTE } gpf_severity;
+
+/* clang-format off */
+#define GPF_EXPLANATION_LIST(X)                                                                      \
+    /* How a callback behaves: gsl.h */                                                              \
+    X(GPF_FAILS, "fails", GPF_FAULT, "a function returned an error or NaN where f is defined")       \
+    X(GPF_UNDEFINED, "undefined", GPF_DOUBT, "f itself failed or is not finite here")                \
+    X(GPF_RANDOM, "not deterministic", GPF_DOUBT, "two calls at the same x give two values")         \
+    X(GPF_ORDER, "depends on call order", GPF_FAULT, "a value depends on what was called before")    \
+    X(GPF_STALE, "stale", GPF_FAULT, "the result is that of the x of an earlier call")               \
+    X(GPF_WRITES_X, "writes to x", GPF_FAULT, "x is const, but was changed")                         \
+    X(GPF_WRITES_OUTSIDE, "writes outside", GPF_FAULT, "memory beside the output was written to")    \
+    X(GPF_UNFILLED, "not filled", GPF_FAULT, "entries of the output were never written")             \
+    X(GPF_ACCUMULATES, "accumulates", GPF_FAULT, "the result is added to what was in the output")    \
+    X(GPF_INCOHERENT, "incoherent", GPF_FAULT, "fdf gives another result than f or df")              \
+    X(GPF_EXCHANGED, "outputs exchanged", GPF_FAULT, "one output holds what belongs into another")   \
+    X(GPF_NOT_LINEAR, "not linear in u", GPF_FAULT, "J u is not linear in u")                        \
+    /* Numbers: one of these for every part or tensor with wrong elements */                         \
+    X(GPF_SCALED, "constant ratio", GPF_FAULT, "everything is off by the same factor")               \
+    X(GPF_SCALED_COLUMN, "column ratio", GPF_FAULT, "a column is off by a factor of its own")        \
+    X(GPF_SCALED_ROW, "row ratio", GPF_FAULT, "a row is off by a factor of its own")                 \
+    X(GPF_WEIGHTED, "weights", GPF_FAULT, "rows are multiplied by their weights, or their roots")    \
+    X(GPF_TRANSPOSED, "transposed", GPF_FAULT, "element i,j is where j,i belongs")                   \
+    X(GPF_COLUMN_MAJOR, "column-major", GPF_FAULT, "stored by columns where rows are expected")      \
+    X(GPF_SWAPPED, "swapped", GPF_FAULT, "two entries, rows or columns stand for each other")        \
+    X(GPF_SHIFTED, "shifted", GPF_FAULT, "entries, rows or columns are one or more places off")      \
+    X(GPF_MISSING_TERM, "term in x", GPF_FAULT, "the gap is a constant times the variable itself")   \
+    X(GPF_MISSING_FACTOR, "factor x", GPF_FAULT, "off by a factor that is the variable itself")      \
+    X(GPF_OFFSET, "constant gap", GPF_FAULT, "the same number is added everywhere")                  \
+    X(GPF_ZERO, "missing", GPF_FAULT, "zero where f reacts")                                         \
+    X(GPF_TOTAL, "total derivative", GPF_FAULT, "df/dt has dfdy f in it, which is not its part")     \
+    X(GPF_CROSS_TERMS, "cross terms", GPF_FAULT, "mixed second derivatives are missing or halved")   \
+    X(GPF_OTHER_HALF, "other half", GPF_FAULT, "the upper half is filled where the lower is read")   \
+    X(GPF_UNTRANSPOSED, "TransJ ignored", GPF_FAULT, "J u where J' u was asked for, or the reverse") \
+    X(GPF_OUTSIDE_PATTERN, "outside the pattern", GPF_FAULT, "nonzero outside the sparsity pattern") \
+    X(GPF_SINGLE, "single entries", GPF_FAULT, "only these entries are wrong; each off by a factor") \
+    X(GPF_UNEXPLAINED, "unexplained", GPF_FAULT, "wrong in no way that is known here")
+/* clang-format on */
+
+typedef enum gpf_explanation_kind {
+#define GPF_EXPLANATION_ENUM(symbol, name, severity, help) symbol,
+    GPF_EXPLANATION_LIST(GPF_EXPLANATION_ENUM)
+#undef GPF_EXPLANATION_ENUM
+    GPF_N_EXPLANATIONS
+} gpf_explanation_kind;
+
+GPF_API const char *gpf_explanation_name(gpf_explanation_kind k);
+GPF_API const char *gpf_explanation_help(gpf_explanation_kind k);
+GPF_API gpf_severity gpf_explanation_severity(gpf_explanation_kind k);
+
+/* One explanation. Numbers that do not apply are NaN, indices -1. */
+typedef struct gpf_explanation {
+    gpf_explanation_kind kind;
+    gpf_severity severity;
+    int part;              /* tensor of a check, part of a callback; -1: the whole */
+    ptrdiff_t row, column; /* of which it is said; -1: all */
+    ptrdiff_t other;       /* swapped: the other one; shifted: by how many places */
+    double ratio;          /* scaled: analytic / numeric; a term: gap / x */
+    size_t matched, total; /* entries it is true of, of those it was tried on */
+    char text[256];        /* one line: "J is transposed: 66 of 72 entries match J'" */
+} gpf_explanation;
+
+/* Of the last run of a check: what the wrong elements of each tensor have in common. */
+GPF_API size_t gpf_check_n_explanations(const gpf_check *c);
+GPF_API const gpf_explanation *gpf_check_explanation(const gpf_check *c, size_t i);
+
+/* Your own op: is its row right?
+ *
+ * The row alone, as in `gpf_op` (op.h): its vjp, jvp and sides against differences of its own
+ * kernel, over shapes it accepts, random points, points on and beside its edges, special values (0,
+ * -0, 1, large, small, infinite, NaN), with unequal cotangents. Then what a row promises: the same
+ * value when asked twice, inputs untouched, all of y written, nothing beside it, whatever the
+ * inputs' strides, y in the place of an input (map), the same result for whole and for split
+ * strips; an input that stands twice, one node used by two consumers, a tensor broadcast; that
+ * shape, fold and flags say what is so. A rule may be nodes of other ops or a numeric kernel: a
+ * row of its own, applied by the rule (examples/own_op.c). */
+typedef struct gpf_op_options {
+    const gpf_attr *attr;    /* NULL: the row's defaults */
+    int n_x;                 /* inputs of a variadic op; 0: 3 */
+    const gpf_shape *shapes; /* n_shapes * inputs; NULL: found by trying what the row accepts */
+    size_t n_shapes;
+    size_t points;           /* random points for each; 0: 4 */
+    unsigned long seed;      /* 0: 1 */
+} gpf_op_options;
+
+/* One thing that was tried. */
+typedef struct gpf_op_case {
+    const char *aspect; /* static: "vjp", "jvp", "adjoint", "second use", "aliasing", .. */
+    int input;          /* of which it is said; -1: none */
+    gpf_verdict verdict;
+    size_t tried;       /* elements or evaluations */
+    char text[256];     /* what is wrong, with shapes and numbers; "" if nothing is */
+} gpf_op_case;
+
+typedef struct gpf_op_check gpf_op_check;
+/* NULL with *why: GSL_EINVAL for a row that cannot be one (no name, no kernel), GPF_ENOTHING if no
+ * shape was found that it accepts, GSL_ENOMEM. */
+GPF_API gpf_op_check *gpf_check_op(const gpf_op *op, const gpf_op_options *how, gpf_diag *why);
+GPF_API void gpf_op_check_free(gpf_op_check *c);
+GPF_API size_t gpf_op_check_n_cases(const gpf_op_check *c); /* those that are wrong first */
+GPF_API const gpf_op_case *gpf_op_check_case(const gpf_op_check *c, size_t i);
+GPF_API gpf_outcome gpf_op_check_outcome(const gpf_op_check *c);
+
 #ifdef __cplusplus
 }
 #endif

@@ -6,6 +6,7 @@
 #ifndef GPF_REPORT_H
 #define GPF_REPORT_H
 
+#include <gradproof/gsl.h>
 #include <gradproof/train.h>
 
 #ifdef __cplusplus
@@ -47,6 +48,14 @@ GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_opti
  * output, notes, quiet, color, model_seed; max_rows of findings are shown, unless all is set. */
 GPF_API int gpf_report_health_text(FILE *out, const gpf_health *h, const gpf_report_options *how);
 GPF_API int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_report_options *how);
+
+/* A checked callback; JSON schema "gradproof-fdf/1". Of how: all, color, quiet, max_rows, model (what
+ * to call the callback, e.g. its symbol; NULL: the structure's name), notes, seconds. */
+GPF_API int gpf_report_fdf_text(FILE *out, const gpf_fdf *c, const gpf_report_options *how);
+GPF_API int gpf_report_fdf_json(FILE *out, const gpf_fdf *c, const gpf_report_options *how);
+/* A checked op; JSON schema "gradproof-op/1". */
+GPF_API int gpf_report_op_text(FILE *out, const gpf_op_check *c, const gpf_report_options *how);
+GPF_API int gpf_report_op_json(FILE *out, const gpf_op_check *c, const gpf_report_options *how);
 
 /* The outcome of check and claims together (the command's exit status). */
 GPF_API gpf_outcome gpf_report_outcome(const gpf_check *c, const gpf_report_options *how);

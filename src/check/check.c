@@ -421,7 +421,7 @@ static void check_block(gpf_check *c, size_t first, size_t n, int threads)
 #endif
     for (long i = 0; i < (long)n; i++) {
         gpf_element *e = &c->element[c->order[first + (size_t)i]];
-        gpf__decide(c->overlay[thread_number()], &c->around[e->tensor], e);
+        gpf__decide_on(c->overlay[thread_number()], &c->around[e->tensor], e);
     }
 }
 
@@ -466,7 +466,7 @@ static int look_again(gpf_check *c, gpf_element *e, gpf__around *here)
     }
     if (again) {
         const unsigned before = e->evaluations;
-        gpf__decide(c->overlay[0], here, e);
+        gpf__decide_on(c->overlay[0], here, e);
         e->evaluations += before;
     }
     return GSL_SUCCESS;

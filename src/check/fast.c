@@ -327,7 +327,7 @@ static void look_at(fast *f, size_t k)
     e->analytic = f->a ? f->a[k] : 0;
     gpf__around here = f->job->around[f->i];
     here.rounding = f->rounding ? f->rounding[k] : 0;
-    gpf__decide(f->job->overlay, &here, e);
+    gpf__decide_on(f->job->overlay, &here, e);
     f->looked_at++;
     f->b->evaluations += e->evaluations;
     f->wrong += e->verdict == GPF_WRONG;

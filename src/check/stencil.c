@@ -9,7 +9,7 @@
 
 /* y as a function of one element, as GSL wants it, with what the branches did on the way. */
 typedef struct probe {
-    gpf_overlay *o;
+    const gpf__line *line;
     gpf_element *e;
     const gpf__around *around;
     double base, reaction; /* y at the base; how strongly it reacts, as a slope */
@@ -39,7 +39,7 @@ static void evaluate(probe *p, const double at[4])
     double t[4];
     for (size_t i = 0; i < 4; i++)
         t[i] = (p->at[i] = at[i]) - p->e->value;
-    gpf_overlay_values(p->o, (size_t)p->e->tensor, p->e->k, t, 4, p->y, p->branch);
+    p->line->values(p->line->arg, t, 4, p->y, p->branch);
     p->e->evaluations += 4;
     for (size_t i = 0; i < 4; i++)
         note(p, i);
@@ -56,7 +56,7 @@ static double value_at(double x, void *arg)
     double y;
     gpf_branch b;
     const double t = x - p->e->value;
-    gpf_overlay_values(p->o, (size_t)p->e->tensor, p->e->k, &t, 1, &y, &b);
+    p->line->values(p->line->arg, &t, 1, &y, &b);
     p->e->evaluations++;
     p->used = fmin(p->used, 2 * fabs(t)); /* the second stage's, from its points at h and h/2 */
     p->moved |= b.n_changed > 0 && b.signature != p->branch[0].signature;
@@ -461,21 +461,23 @@ static void step_law(probe *p, const slope *first, double h_min)
 /* The branch record of the smallest central stencil: which op was where at each of its points. */
 static void record_kink(probe *p, double h)
 {
+    if (!p->line->side)
+        return;
     gpf_element *e = p->e;
     const double x = e->value, at[] = { x - h, x - h / 2, x + h / 2, x + h };
     double y;
     for (size_t i = 0; i < 4; i++) {
         const double t = at[i] - x;
         gpf_branch b;
-        gpf_overlay_values(p->o, (size_t)e->tensor, e->k, &t, 1, &y, &b);
+        p->line->values(p->line->arg, &t, 1, &y, &b);
         if (b.n_changed && (e->kink.n_changed == 0 || b.margin < e->kink.margin))
             e->kink = b;
     }
     for (size_t i = 0; e->kink.n_changed && i < 4; i++) {
         const double t = at[i] - x;
         gpf_branch b;
-        gpf_overlay_values(p->o, (size_t)e->tensor, e->k, &t, 1, &y, &b);
-        gpf_overlay_side(p->o, e->kink.node, e->kink.element, &e->side[i]);
+        p->line->values(p->line->arg, &t, 1, &y, &b);
+        p->line->side(p->line->arg, e->kink.node, e->kink.element, &e->side[i]);
     }
     e->evaluations += 8;
     e->kink_step = h;
@@ -602,9 +604,9 @@ static void decide(probe *p)
     }
 }
 
-void gpf__decide(gpf_overlay *o, const gpf__around *around, gpf_element *e)
+void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *e)
 {
-    probe p = { .o = o, .e = e, .around = around, .base = around->base };
+    probe p = { .line = line, .e = e, .around = around, .base = around->base };
     e->numeric = e->error = e->step = e->left = e->right = e->left_error = e->right_error =
         e->kink_step = GSL_NAN;
     e->digits = 0;
@@ -615,4 +617,28 @@ void gpf__decide(gpf_overlay *o, const gpf__around *around, gpf_element *e)
     decide(&p);
     if (e->verdict == GPF_RIGHT)
         e->digits = digits_of(&p);
+}
+
+typedef struct overlay_line {
+    gpf_overlay *o;
+    size_t i, k;
+} overlay_line;
+
+static void overlay_values(void *arg, const double *t, size_t m, double *y, gpf_branch *b)
+{
+    const overlay_line *at = arg;
+    gpf_overlay_values(at->o, at->i, at->k, t, m, y, b);
+}
+
+static int overlay_side(void *arg, gpf_node node, size_t element, int *side)
+{
+    const overlay_line *at = arg;
+    return gpf_overlay_side(at->o, node, element, side);
+}
+
+void gpf__decide_on(gpf_overlay *o, const gpf__around *around, gpf_element *e)
+{
+    overlay_line at = { o, (size_t)e->tensor, e->k };
+    const gpf__line line = { .arg = &at, .values = overlay_values, .side = overlay_side };
+    gpf__decide(&line, around, e);
 }

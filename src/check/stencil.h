@@ -4,6 +4,7 @@
 #define GPF_CHECK_STENCIL_H
 
 #include <gradproof/check.h>
+#include <stdbool.h>
 
 /* How many of its own error estimates the numeric value may be off before the gap counts: GSL's
  * estimate covered every one of 16 800 entries of smooth nets, so 3 is a factor of safety. */
@@ -11,6 +12,19 @@
 /* An agreement is evidence when the error is below this fraction of the value: then, with the
  * factor above, a value that is off by a thousandth cannot pass. */
 #define GPF__RESOLVED 1e-4
+
+/* y as a function of one number t, the change of an element: the graph's overlay, or anything else. */
+typedef struct gpf__line {
+    void *arg;
+    /* y at t[0], .., t[m-1] into y; NaN where it is not defined. b: m branch records, or NULL. */
+    void (*values)(void *arg, const double *t, size_t m, double *y, gpf_branch *b);
+    /* As gpf_overlay_side; NULL: nothing is known of sides, all records are zero, and kinks are
+     * inferred. */
+    int (*side)(void *arg, gpf_node node, size_t element, int *side);
+    /* Every t is a power of two times the first step: elements that share their points (the rows of
+     * a Jacobian's column) ask for the same ones. Else GSL's second stage takes the step it likes. */
+    bool grid;
+} gpf__line;
 
 /* What the decision knows beside the element. */
 typedef struct gpf__around {
@@ -22,7 +36,10 @@ typedef struct gpf__around {
 } gpf__around;
 
 /* Fills in *e, whose tensor, k, value and analytic are set. */
-void gpf__decide(gpf_overlay *o, const gpf__around *around, gpf_element *e);
+void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *e);
+
+/* The same for element e->k of target e->tensor of an overlay. */
+void gpf__decide_on(gpf_overlay *o, const gpf__around *around, gpf_element *e);
 
 /* 1 if the gap between both values is within what both may be off by; rounding is the analytic
  * one's. */

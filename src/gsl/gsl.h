@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-3.0-or-later */
+/* What the files of the gsl stage share.
+ *
+ *   kind.c     the seven structures as rows: sizes and calls
+ *   call.c     a guarded call: poison, guards, x untouched, status, counts
+ *   probe.c    how a callback behaves, before any difference: explanations
+ *   noise.c    the noise of values at a point
+ *   column.c   F along one variable (or a group of them), all rows at once: gpf__line of each row
+ *   jacobian.c the entries of the parts that are first derivatives of f
+ *   second.c   fvv; product.c: J u, J' u, J'J of multilarge
+ *   random.c   the fast mode
+ *   fdf.c      a check: memory, the order of things, explanations, results
+ *   adapter.c  a graph as a structure; sweep.c: J u, J' u, fvv of a graph
+ */
+#ifndef GPF_GSL_GSL_H
+#define GPF_GSL_GSL_H
+
+#include "check/explain.h"
+#include "check/stencil.h"
+
+#include <gradproof/gsl.h>
+
+/* What can be asked of a structure. */
+typedef enum gpf__route {
+    GPF__F,   /* f */
+    GPF__DF,  /* d */
+    GPF__FDF, /* f and d */
+    GPF__FVV, /* in direction v: second */
+    GPF__JU,  /* J u, multilarge */
+    GPF__JTU, /* J' u, and JTJ */
+    GPF__N_ROUTES
+} gpf__route;
+
+/* The arguments of one call. Outputs that a route does not write are NULL. All dense; a callback sees
+ * them as vectors of stride 1 and matrices whose tda is their width. */
+typedef struct gpf__args {
+    const double *x; /* n variables; odeiv2: y, then t */
+    const double *u; /* fvv: the direction, n; J u: n; J' u: m */
+    double *f;       /* m */
+    double *d;       /* m x n_d row-major; n_d: columns of it, odeiv2: dim */
+    double *dt;      /* odeiv2: m */
+    double *out;     /* fvv: m; J u: m; J' u: n */
+    double *jtj;     /* n x n, lower half; J' u only; may be NULL, as GSL passes NULL */
+} gpf__args;
+
+/* A row: everything that is particular to one structure. */
+struct gpf_fdf_kind {
+    const char *name, *structure;
+    const char *f, *df, *part; /* what its functions are called, and the first part: "J" */
+    void (*sizes)(const void *s, size_t *n, size_t *m); /* variables, values */
+    int (*has)(const void *s, gpf__route r);            /* is there a function for it */
+    /* Calls it; its status, 0 for void. The vectors are wrapped here, nothing is copied. */
+    int (*call)(const void *s, gpf__route r, const gpf__args *a);
+    int time; /* 1: the last variable is t, whose derivative is a part of its own */
+};
+
+/* One check in the making. */
+typedef struct gpf__subject gpf__subject;
+struct gpf__subject {
+    const gpf_fdf_kind *kind;
+    const void *structure;
+    size_t n, m, n_d; /* variables, values, columns of d */
+    const gpf_fdf_options *how;
+    double *x;     /* n: where */
+    double *f;     /* m: there */
+    double *noise; /* m: of f there */
+    double
+        *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
+                      the last; NULL in the fast mode of multilarge */
+    double *arena; /* of call.c: guarded copies of all arguments */
+    size_t n_calls[GPF__N_ROUTES];
+    /* What the calls so far did wrong, once per kind and route: call.c fills it, probe.c makes
+     * explanations of it. */
+    struct gpf__mishap {
+        unsigned seen;   /* bit of a gpf_explanation_kind < 32 */
+        int status;      /* of the first failure */
+        size_t entry;    /* the first entry not finite / not filled */
+        size_t unfilled; /* entries never written, in the call that had most */
+    } mishap[GPF__N_ROUTES];
+    gpf_explanation *explanation;
+    int n_explanation, room;
+    struct gpf_fdf *result;
+};
+
+/* A guarded call. x and u are copied, outputs poisoned before, checked and copied out after: entries
+ * never written are NaN there. GSL_SUCCESS, or the callback's status (outputs are NaN then); what it
+ * did wrong is in s->mishap. call.c */
+int gpf__call(gpf__subject *s, gpf__route r, const gpf__args *a);
+int gpf__call_alloc(gpf__subject *s);
+
+/* How it behaves; fills s->f and s->d on the way and adds explanations. GSL_ENOMEM. probe.c */
+int gpf__probe(gpf__subject *s);
+int gpf__add(gpf__subject *s, gpf_explanation e); /* GSL_ENOMEM */
+
+/* The noise of m values along a direction v of the variables (ECnoise, 8 to 24 evaluations), at
+ * least that of rounding; infinity where it cannot be told. by: f, or any route's values. noise.c */
+int gpf__noise(gpf__subject *s, const double *v, double *noise);
+
+/* F along variables that share no row: column j alone, or a group of a pattern. Points are kept, so
+ * that all rows that ask for the same t cost one evaluation. column.c */
+typedef struct gpf__column gpf__column;
+gpf__column *gpf__column_alloc(gpf__subject *s); /* NULL without memory */
+void gpf__column_free(gpf__column *c);
+/* Forgets the points; t then changes every one of these variables, each by t times its own power of two
+ * beside the first's. */
+void gpf__column_set(gpf__column *c, const size_t *variables, size_t n);
+/* Row i of it; valid until the next call. Outside the bounds its values are NaN and cost nothing. */
+gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
+double gpf__typical(const gpf__subject *s, size_t j); /* magnitude of variable j, for the step */
+size_t gpf__column_evaluations(const gpf__column *c); /* since it was set */
+
+/* All entries of parts 0 and dfdt into the result. jacobian.c */
+int gpf__check_jacobian(gpf__subject *s);
+int gpf__check_random(gpf__subject *s);    /* the same in the fast mode. random.c */
+int gpf__check_fdf_route(gpf__subject *s); /* part fdf. probe.c */
+int gpf__check_products(gpf__subject *s);  /* parts J' u, J'J. product.c */
+int gpf__check_second(gpf__subject *s);    /* part fvv. second.c */
+
+/* The result under construction. */
+struct gpf_fdf {
+    const gpf_fdf_kind *kind;
+    size_t n, m;
+    gsl_vector *x;
+    double *f;
+    char **names;
+    gpf_fdf_part part[6];
+    size_t n_part;
+    gpf_element *element;
+    size_t n_element, room;
+    gpf_explanation *explanation;
+    size_t n_explanation;
+    gpf_fdf_calls calls;
+    bool stopped;
+};
+/* A new part; its elements are then added in order. -1 without memory. fdf.c */
+int gpf__part(gpf__subject *s, const char *name, size_t rows, size_t cols);
+int gpf__element(gpf__subject *s, const gpf_element *e); /* to part e->tensor, the last one */
+
+#endif
