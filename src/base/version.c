@@ -13,6 +13,11 @@ const char *gpf_version(void)
     return GPF_VERSION;
 }
 
+int gpf_version_number(void)
+{
+    return GPF_VERSION_NUMBER;
+}
+
 char *gpf_cblas_provider(char *buf, size_t size)
 {
     /* A function pointer has no portable way into a void *; its bytes have. */
