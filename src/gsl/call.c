@@ -109,7 +109,7 @@ int gpf__call_alloc(gpf__subject *s)
         free(at);
         return GSL_ENOMEM;
     }
-    static const int order[] = { FIRST,      X,          U,           GPF__OUT_F,
+    static const int order[] = { FIRST,      X,           U,          GPF__OUT_F,
                                  GPF__OUT_D, GPF__OUT_DT, GPF__OUT_V, GPF__OUT_JTJ };
     memset(f, 0, sizeof *f);
     double *next = f->memory;

@@ -24,7 +24,8 @@ double gpf__uniform(const gpf__subject *s, size_t stream, size_t k)
 
 bool gpf__is_fixed(const gpf__subject *s, size_t j)
 {
-    return s->how->lo && s->how->hi && gsl_vector_get(s->how->lo, j) == gsl_vector_get(s->how->hi, j);
+    return s->how->lo && s->how->hi &&
+           gsl_vector_get(s->how->lo, j) == gsl_vector_get(s->how->hi, j);
 }
 
 bool gpf__is_inside(const gpf__subject *s, const double *x)
@@ -110,15 +111,14 @@ static int check_size(const gsl_vector *v, const char *name, size_t n, const gpf
 {
     if (!v || v->size == n)
         return GSL_SUCCESS;
-    return gpf__diag(why, GSL_EBADLEN, "%s has %zu element%s, but the %s has %zu variable%s%s", name,
-                     v->size, v->size == 1 ? "" : "s", kind->structure, n, n == 1 ? "" : "s",
+    return gpf__diag(why, GSL_EBADLEN, "%s has %zu element%s, but the %s has %zu variable%s%s",
+                     name, v->size, v->size == 1 ? "" : "s", kind->structure, n, n == 1 ? "" : "s",
                      kind->time ? ", t among them" : "");
 }
 
 static int check_variable(const gsl_vector *x, size_t j, const gpf_fdf_options *how, gpf_diag *why)
 {
-    const double at = gsl_vector_get(x, j),
-                 lo = how->lo ? gsl_vector_get(how->lo, j) : -GSL_POSINF,
+    const double at = gsl_vector_get(x, j), lo = how->lo ? gsl_vector_get(how->lo, j) : -GSL_POSINF,
                  hi = how->hi ? gsl_vector_get(how->hi, j) : GSL_POSINF;
     if (!isfinite(at))
         return gpf__diag(why, GSL_EINVAL, "x[%zu] is %g, a finite number is expected", j, at);
@@ -170,12 +170,12 @@ static int check_options(const gpf_fdf_kind *kind, size_t n, size_t m, const gsl
         (pattern->size1 != m || (pattern->size2 != n && pattern->size2 != n_d)))
         status = gpf__diag(why, GSL_EBADLEN, "the pattern is %zux%zu, but %s is %zux%zu",
                            pattern->size1, pattern->size2, kind->part, m, n_d);
-    bool free = false;
+    bool loose = false;
     for (size_t j = 0; j < n && !status; j++) {
         status = check_variable(x, j, how, why);
-        free |= !(how->lo && how->hi && gsl_vector_get(how->lo, j) == gsl_vector_get(how->hi, j));
+        loose |= !(how->lo && how->hi && gsl_vector_get(how->lo, j) == gsl_vector_get(how->hi, j));
     }
-    if (!status && !free)
+    if (!status && !loose)
         status = gpf__diag(why, GPF_ENOTHING, "nothing to check: every variable has lo = hi");
     return status;
 }
@@ -430,7 +430,8 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
     gpf_explanation e = gpf__explanation(GPF_FAILS, (int)part);
     e.matched = n;
     e.total = p->tally.checked;
-    gpf__format(e.text, sizeof e.text, "%s is %s where f has a slope: %zu of %zu entries, the first %s",
+    gpf__format(e.text, sizeof e.text,
+                "%s is %s where f has a slope: %zu of %zu entries, the first %s",
                 part_title(s, p->name), isnan(c->element[first].analytic) ? "nan" : "infinite", n,
                 p->tally.checked, gpf_fdf_label(c, first, label, sizeof label));
     return gpf__add(s, e);
@@ -479,8 +480,8 @@ static int by_place(const void *a, const void *b)
 static void sort_explanations(gpf_fdf *c)
 {
     for (size_t i = 1; i < c->n_explanation; i++)
-        for (size_t j = i;
-             j > 0 && c->explanation[j].severity < c->explanation[j - 1].severity; j--) {
+        for (size_t j = i; j > 0 && c->explanation[j].severity < c->explanation[j - 1].severity;
+             j--) {
             const gpf_explanation e = c->explanation[j];
             c->explanation[j] = c->explanation[j - 1];
             c->explanation[j - 1] = e;
@@ -491,11 +492,11 @@ static gpf_fdf *finish(gpf__subject *s)
 {
     gpf_fdf *c = s->result;
     memcpy(c->f, s->f, s->m * sizeof *c->f);
-    c->calls = (gpf_fdf_calls){ .f = s->n_calls[GPF__F],
-                                .df = s->n_calls[GPF__DF] + s->n_calls[GPF__JU] +
-                                      s->n_calls[GPF__JTU],
-                                .fdf = s->n_calls[GPF__FDF],
-                                .fvv = s->n_calls[GPF__FVV] };
+    c->calls =
+        (gpf_fdf_calls){ .f = s->n_calls[GPF__F],
+                         .df = s->n_calls[GPF__DF] + s->n_calls[GPF__JU] + s->n_calls[GPF__JTU],
+                         .fdf = s->n_calls[GPF__FDF],
+                         .fvv = s->n_calls[GPF__FVV] };
     for (size_t p = 0; p < c->n_part; p++)
         if (c->part[p].total < c->part[p].tally.checked)
             c->part[p].total = c->part[p].tally.checked;
@@ -529,8 +530,7 @@ gpf_fdf *gpf_check_fdf(const gpf_fdf_kind *kind, const void *structure, const gs
                   m == 0 ? "values" : "variables");
         return NULL;
     }
-    if (check_options(kind, n, m, x, how, why) ||
-        check_memory(kind, structure, n, m, how, why))
+    if (check_options(kind, n, m, x, how, why) || check_memory(kind, structure, n, m, how, why))
         return NULL;
     gpf__subject s = { .kind = kind,
                        .structure = structure,

@@ -52,7 +52,7 @@ struct gpf_fdf_kind {
     int (*has)(const void *s, gpf__route r);            /* is there a function for it */
     /* Calls it; its status, 0 for void. The vectors are wrapped here, nothing is copied. */
     int (*call)(const void *s, gpf__route r, const gpf__args *a);
-    int time; /* 1: the last variable is t, whose derivative is a part of its own */
+    int time;    /* 1: the last variable is t, whose derivative is a part of its own */
     int indices; /* of an entry of d in a label: 0 df, 1 df[j], 2 J[i,j] */
 };
 /* The function that serves a route: "df", "jacobian". kind.c */
@@ -95,9 +95,9 @@ struct gpf__subject {
     const void *structure;
     size_t n, m, n_d; /* variables, values, columns of d */
     const gpf_fdf_options *how;
-    double *x;     /* n: where */
-    double *f;     /* m: there */
-    double *noise; /* m: of f there; the driver measures it, at least `spread` */
+    double *x;      /* n: where */
+    double *f;      /* m: there */
+    double *noise;  /* m: of f there; the driver measures it, at least `spread` */
     double *spread; /* m: by how much f differs from call to call at the same x */
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column

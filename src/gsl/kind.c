@@ -152,9 +152,9 @@ static void large_sizes(const void *s, size_t *n, size_t *m)
 static int large_has(const void *s, gpf__route r)
 {
     const gsl_multilarge_nlinear_fdf *f = s;
-    return r == GPF__F                         ? f->f != NULL
+    return r == GPF__F                     ? f->f != NULL
            : r == GPF__JU || r == GPF__JTU ? f->df != NULL
-                                               : r == GPF__FVV && f->fvv;
+                                           : r == GPF__FVV && f->fvv;
 }
 
 /* GSL 2.7 asks for J u alone, for J' u alone, and for J' u with J'J; never without u and v. */
