@@ -32,9 +32,9 @@ typedef struct gpf__op_rig {
     gpf__op_trial *trial;
     size_t n_trials;
     gsl_rng *rng;
-    /* Values of input i at which a side changes, the others arbitrary: found by the edge scan. */
-    double edge[GPF__OP_INPUTS][GPF__OP_EDGES];
-    int n_edges[GPF__OP_INPUTS];
+    /* Of a map: inputs of one element that is exactly on an edge, or as near as can be. */
+    double edge[GPF__OP_EDGES][3];
+    int n_edges;
     double *memory; /* of kernel runs */
     size_t room;
     gpf_op_check *c;
@@ -59,11 +59,12 @@ void gpf__op_draw(gpf__op_rig *r, int i, size_t n, double *x);
 double *gpf__op_draw_all(gpf__op_rig *r, const gpf__op_trial *t, const double *x[]);
 
 /* The kernel alone, on guarded memory. op_kernel.c */
+enum { GPF__OP_Y = 1, GPF__OP_GUARDS = 2, GPF__OP_SCRATCH = 4 };
 typedef struct gpf__op_how {
     int layout, y_layout; /* of the inputs, of y: 0 is row-major */
-    int poison;           /* which of the two y is filled with before */
-    int place;            /* 1 + input in whose place y is */
-    size_t strip;         /* map: elements at a time; 0: all */
+    int other;            /* what holds other numbers before than usual, GPF__OP_Y, .. */
+    int place;            /* 1 + input in whose place y is; 0: none */
+    int still;            /* 1 + GPF_MAX_RANK * input + axis that is broadcast; 0: none */
 } gpf__op_how;
 
 /* Values of y, row-major, from row-major inputs. false: it could not be run, which was said. Whatever
@@ -75,6 +76,12 @@ bool gpf__op_sides(gpf__op_rig *r, const gpf__op_trial *t, const double *const *
                    double *margin);
 /* -0 and 0 differ, a NaN equals any. */
 bool gpf__op_same_bits(double a, double b);
+/* m elements of a map from number `from` on: a trial and inputs of their own. */
+gpf__op_trial gpf__op_part(const gpf__op_rig *r, const double *const *x, size_t from, size_t m,
+                           const double *part[]);
+/* Evaluates nodes at a point, one after another in `values`; GSL_ENOMEM is kept in the rig. */
+int gpf__op_evaluate(gpf__op_rig *r, const gpf_graph *g, const gpf_point *at, const gpf_node *nodes,
+                     size_t n, double *values);
 /* What is promised of values; of sides; of derivatives. */
 void gpf__op_try_kernel(gpf__op_rig *r);
 void gpf__op_try_edges(gpf__op_rig *r);
