@@ -40,4 +40,28 @@ sanitized() {
 }
 try "the library under the thread sanitizer" compiles
 try "tests/threads under it" sanitized
+
+# The sanitizer itself, on a race that is one.
+cat >"$tmp/race.c" <<'END'
+#include <pthread.h>
+static int n;
+static void *add(void *arg)
+{
+    n++;
+    return arg;
+}
+int main(void)
+{
+    pthread_t other;
+    pthread_create(&other, 0, add, 0);
+    add(0);
+    pthread_join(other, 0);
+    return 0;
+}
+END
+race() {
+    $CC $flags "$tmp/race.c" -o "$tmp/race" -pthread &&
+        ! TSAN_OPTIONS=exitcode=66 "$tmp/race" >"$tmp/output" 2>&1 && grep 'data race' "$tmp/output"
+}
+try "caught: a race" race
 finish

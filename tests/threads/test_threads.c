@@ -275,7 +275,7 @@ static size_t run_model(void *shared, int who, double *out)
     gpf_model_free(m);
     /* what cannot be read is said in the caller's own gpf_diag */
     m = gpf_model_parse("y = x +\n", 8, "bad", NULL, why, 2, &n_why);
-    out[n++] = m ? NAN : why[0].column;
+    out[n++] = m ? -1 : (double)why[0].column;
     return n;
 }
 
@@ -359,7 +359,7 @@ static size_t run_version(void *shared, int who, double *out)
 {
     (void)shared, (void)who;
     char provider[256];
-    out[0] = gpf_version_number();
+    out[0] = (double)gpf_version_number();
     out[1] = (double)strlen(gpf_cpu());
     out[2] = (double)strlen(gpf_cblas_provider(provider, sizeof provider));
     return 3;
