@@ -44,8 +44,9 @@ try "it calls nothing that a guest does not" calls_none "$library"
 
 # Mutable data, each with its reason; all else is constant. From the compiler: what constructors and
 # __builtin_cpu_supports keep.
-#   gpf__cpu_found    the CPU, found once: an atomic, and two threads that look find the same
-state='gpf__cpu_found
+#   gpf__cpu_found    the CPU, and
+#   gpf__blas_found   the CBLAS, found once: atomics, and two threads that look find the same
+state='gpf__cpu_found gpf__blas_found
     completed.0 __dso_handle __TMC_END__ _edata __bss_start _end __cpu_model __cpu_features2
     data_start __data_start'
 keeps_nothing() { # LIBRARY

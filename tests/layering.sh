@@ -30,7 +30,7 @@ violations() {
             '<gradproof/status.h>' | '<gradproof/graph.h>' | '<gradproof/op.h>') continue ;;
             '<gradproof.h>')
                 [ "$v_stage" = tools ] && continue
-                case $v_file in */base/version.c) continue ;; esac
+                case $v_file in */base/version.c | */base/blas.c) continue ;; esac
                 ;;
             '<gradproof/'*)
                 [ "$v_stage" = tools ] && continue

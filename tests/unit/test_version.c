@@ -21,17 +21,6 @@ static void test_version(void **state)
 #endif
 }
 
-static void test_provider(void **state)
-{
-    (void)state;
-    char path[512], small[4] = "zzz";
-    assert_ptr_equal(gpf_cblas_provider(path, sizeof path), path);
-    assert_true(strstr(path, "blas") || strstr(path, "blis"));
-    gpf_cblas_provider(small, sizeof small);
-    assert_memory_equal(small, path, 3);
-    assert_int_equal(small[3], 0);
-}
-
 static void test_cpu(void **state)
 {
     (void)state;
@@ -46,7 +35,6 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_version),
-        cmocka_unit_test(test_provider),
         cmocka_unit_test(test_cpu),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
