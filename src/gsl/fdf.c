@@ -234,6 +234,7 @@ static void close_subject(gpf__subject *s)
     gpf__call_free(s);
     free(s->x);
     free(s->d);
+    free(s->beside);
     free(s->explanation);
     gpf_fdf_free(s->result);
 }

@@ -79,9 +79,10 @@ double gpf__poison_number(gpf__output o, size_t k);
 typedef struct gpf__mishap {
     bool wrote_x, wrote_outside;
     bool accumulates; /* set by the probe: outputs are zeroed before every call from then on */
-    size_t failures;  /* calls with a status other than GSL_SUCCESS */
-    int status;       /* of the first of them */
-    double *at;       /* n: the x of it */
+    bool adds[GPF__N_OUTPUTS];       /* to which of them it adds */
+    size_t failures;                 /* calls with a status other than GSL_SUCCESS */
+    int status;                      /* of the first of them */
+    double *at;                      /* n: the x of it */
     size_t unfilled[GPF__N_OUTPUTS]; /* entries the poison was left in, in the call that had most */
     size_t unfilled_first[GPF__N_OUTPUTS];
     size_t nonfinite[GPF__N_OUTPUTS]; /* entries written, but NaN or infinite, in the last call */
@@ -102,7 +103,8 @@ struct gpf__subject {
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
                       the last; NULL in the fast mode of multilarge */
-    bool squares; /* multilarge: J'J is asked for; not where n x n would be too much memory */
+    bool squares;   /* multilarge: J'J is asked for; not where n x n would be too much memory */
+    double *beside; /* n + m: x' and f(x') if J is the same there to the last bit; else NULL */
     struct gpf__frame *frame; /* of call.c: guarded copies of all arguments */
     size_t n_calls[GPF__N_ROUTES];
     gpf__poison poison; /* what outputs hold before the next call */
