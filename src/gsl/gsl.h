@@ -61,21 +61,21 @@ struct gpf_fdf_kind {
 const char *gpf__route_name(const gpf_fdf_kind *k, gpf__route r);
 
 /* The outputs of a call. */
-typedef enum gpf__output {
+typedef enum gpf__slot {
     GPF__OUT_F,
     GPF__OUT_D,
     GPF__OUT_DT,
     GPF__OUT_V, /* args.out */
     GPF__OUT_JTJ,
     GPF__N_OUTPUTS
-} gpf__output;
+} gpf__slot;
 
 /* What outputs hold before a call. A NaN with a payload of its own can be told from every NaN that
  * a callback computes, and is not taken for a value: it stays where nothing was written, and comes
  * back where something was added to it. Which of both it was, a call with numbers tells. */
 typedef enum gpf__poison { GPF__POISON_NAN, GPF__POISON_NUMBER, GPF__POISON_ZERO } gpf__poison;
 /* The number that entry k of an output holds then; in (1, 2), each another. */
-double gpf__poison_number(gpf__output o, size_t k);
+double gpf__poison_number(gpf__slot o, size_t k);
 
 /* What the calls of a route did wrong so far. */
 typedef struct gpf__mishap {
@@ -133,9 +133,9 @@ int gpf__call(gpf__subject *s, gpf__route r, const gpf__args *a);
 int gpf__call_alloc(gpf__subject *s);
 void gpf__call_free(gpf__subject *s);
 /* Entry k of an output as the last call left it: the poison if it was not written. */
-double gpf__call_raw(const gpf__subject *s, gpf__output o, size_t k);
+double gpf__call_raw(const gpf__subject *s, gpf__slot o, size_t k);
 /* Did the last call leave its poison there, or add to it? */
-bool gpf__is_poison(const gpf__subject *s, gpf__output o, size_t k);
+bool gpf__is_poison(const gpf__subject *s, gpf__slot o, size_t k);
 
 /* How it behaves; fills s->f and s->d on the way and adds explanations. GSL_ENOMEM. probe.c */
 int gpf__probe(gpf__subject *s);

@@ -19,7 +19,7 @@ static const double ROUNDING = 512 * 2.220446049250313e-16;
 /* An output of a route. */
 typedef struct segment {
     gpf__route route;
-    gpf__output out;
+    gpf__slot out;
     size_t at, size; /* among all values of a place */
     /* Asked again at the same x: */
     bool random;     /* it is another value every now and then */
@@ -59,7 +59,7 @@ static bool has(const gpf__subject *s, gpf__route r)
 }
 
 /* What an output is called in a sentence. */
-static const char *output_name(const gpf__subject *s, gpf__route r, gpf__output o)
+static const char *output_name(const gpf__subject *s, gpf__route r, gpf__slot o)
 {
     switch (o) {
     case GPF__OUT_F:
@@ -76,7 +76,7 @@ static const char *output_name(const gpf__subject *s, gpf__route r, gpf__output 
 }
 
 /* "fdf's df"; "f" where it is all a function gives. */
-static void segment_name(const gpf__subject *s, gpf__route r, gpf__output o, char *buf, size_t size)
+static void segment_name(const gpf__subject *s, gpf__route r, gpf__slot o, char *buf, size_t size)
 {
     const char *of = gpf__route_name(s->kind, r), *what = output_name(s, r, o);
     const bool whole =
@@ -89,7 +89,7 @@ static void segment_name(const gpf__subject *s, gpf__route r, gpf__output o, cha
         gpf__format(buf, size, "%s's %s", of, what);
 }
 
-static void entry_name(const gpf__subject *s, gpf__route r, gpf__output o, size_t k, char *buf,
+static void entry_name(const gpf__subject *s, gpf__route r, gpf__slot o, size_t k, char *buf,
                        size_t size)
 {
     const char *name = output_name(s, r, o);
@@ -115,7 +115,7 @@ static void point_text(const double *x, size_t n, char *buf, size_t size)
 }
 
 /* The part that a route's output belongs to. */
-static int part_of(const gpf__subject *s, gpf__route r, gpf__output o)
+static int part_of(const gpf__subject *s, gpf__route r, gpf__slot o)
 {
     gpf_fdf *c = s->result;
     const char *name = r == GPF__FDF       ? "fdf"
@@ -148,7 +148,7 @@ static int call(probe *p, gpf__route r, int place, double *to)
     return gpf__call(p->s, r, &a);
 }
 
-static void add_segment(probe *p, gpf__route r, gpf__output o, size_t size)
+static void add_segment(probe *p, gpf__route r, gpf__slot o, size_t size)
 {
     if (size == 0 || !has(p->s, r))
         return;
@@ -562,7 +562,7 @@ int gpf__probe(gpf__subject *s)
 
 /* What was seen in the calls, all of them. */
 
-static int describe_output(gpf__subject *s, gpf__route r, gpf__output o)
+static int describe_output(gpf__subject *s, gpf__route r, gpf__slot o)
 {
     const gpf__mishap *h = &s->mishap[r];
     const int part = part_of(s, r, o);
@@ -636,7 +636,7 @@ int gpf__describe(gpf__subject *s)
             status = gpf__say(s, GPF_WRITES_OUTSIDE, -1,
                               "%s writes to memory beside what it is given", name);
         for (int o = 0; o < GPF__N_OUTPUTS && !status; o++)
-            status = describe_output(s, r, (gpf__output)o);
+            status = describe_output(s, r, (gpf__slot)o);
     }
     return status;
 }
