@@ -21,7 +21,6 @@
 #include "check/stencil.h"
 
 #include <gradproof/gsl.h>
-#include <gsl/gsl_rng.h>
 
 /* What can be asked of a structure. */
 typedef enum gpf__route {
@@ -91,14 +90,6 @@ typedef struct gpf__mishap {
     size_t nonfinite_first[GPF__N_OUTPUTS];
 } gpf__mishap;
 
-/* Where f is not defined: it returned an error or a value that is not finite. */
-typedef struct gpf__hole {
-    bool seen;
-    size_t variable; /* the one that was moved, or the first of a group */
-    double x;        /* to this value */
-    int status;      /* 0: a value is not finite */
-} gpf__hole;
-
 /* One check in the making. */
 typedef struct gpf__subject gpf__subject;
 struct gpf__subject {
@@ -119,7 +110,6 @@ struct gpf__subject {
     size_t n_calls[GPF__N_ROUTES];
     gpf__poison poison; /* what outputs hold before the next call */
     gpf__mishap mishap[GPF__N_ROUTES];
-    gpf__hole hole; /* the first one met by a difference */
     gpf_explanation *explanation;
     size_t n_explanation, room;
     unsigned named; /* bit p: what is wrong with part p has been said, gpf__explain is not asked */
@@ -150,23 +140,14 @@ double gpf__uniform(const gpf__subject *s, size_t stream, size_t k);
 bool gpf__is_fixed(const gpf__subject *s, size_t j);
 bool gpf__is_inside(const gpf__subject *s, const double *x);
 
-/* f at x into y, m values, by the first route that gives it. Its status. scatter.c */
-int gpf__values(gpf__subject *s, const double *x, double *y);
-bool gpf__inside(const gpf__subject *s, size_t j,
-                 double x); /* the bounds of variable j. column.c */
-
-/* The noise of f's m values (ECnoise, 9 to 45 calls), at least that of rounding; infinity where it
- * cannot be told. Along direction v, whose elements are of the size of the variables' scales, inside
- * the bounds; NULL: a random one of all variables. It is a bound, some times the standard deviation.
- * GSL_ENOMEM. scatter.c */
-int gpf__noise_here(gpf__subject *s, const double *v, double *noise);
-
+/* The noise of f's m values along direction v, whose elements are of the size of the variables'
+ * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
+ * least that of rounding. GSL_ENOMEM. scatter.c */
+int gpf__noise(gpf__subject *s, const double *v, double *noise);
 /* The same of anything: `values` gives `count` numbers at x. */
 typedef int gpf__sampled(void *arg, const double *x, double *values);
 int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
                  double *noise);
-/* Elements of random sign and 1/2 to 3/2 of each variable's typical size. */
-void gpf__random_direction(const gpf__subject *s, gsl_rng *r, double *v);
 
 /* F along variables that share no row: column j alone, or a group of a pattern. Points are kept, so
  * that all rows that ask for the same t cost one evaluation. column.c */
@@ -224,8 +205,9 @@ struct gpf_fdf {
 gpf_fdf_part *gpf__part_named(struct gpf_fdf *c, const char *name);
 /* Entry k of a part: gpf_fdf_label. */
 char *gpf__entry_label(const struct gpf_fdf *c, size_t part, size_t k, char *buf, size_t size);
-/* A new part; its elements are then added in order, the first part's and dfdt's column by column:
- * gpf__check_jacobian puts them in order when they are all there. -1 without memory. fdf.c */
+/* Asks progress and max_failures; true (and result->stopped) if the check shall end. fdf.c */
+bool gpf__stop(gpf__subject *s, size_t done, size_t total);
+/* A new part; its elements are then added, in any order. -1 without memory. fdf.c */
 int gpf__part(gpf__subject *s, const char *name, size_t rows, size_t cols);
 int gpf__element(gpf__subject *s, const gpf_element *e); /* to part e->tensor, the last one */
 
