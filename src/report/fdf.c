@@ -218,37 +218,41 @@ static void close_wrong(const gpf_fdf *c, char *buf, size_t size)
         gpf__append(buf, size, ", and %zu more fault%s", faults - 1, plural(faults - 1));
 }
 
-/* "all 120 entries of J, 160 of fdf and 38 of 40 of fvv, to 7.2 digits and more". */
+/* "all 120 entries of J, 38 of 40 of fvv and the one of dfdt, to 7.2 digits and more", of the parts
+ * that were not checked along directions; those go first. */
 static void close_right(const gpf__view *v, char *buf, size_t size)
 {
-    size_t left = 0, listed = 0;
+    size_t last = 0, listed = 0;
     gpf_tally all = { 0 };
-    for (size_t i = 0; i < v->n_parts; i++)
-        left += !v->block(v->check, i);
-    if (left < v->n_parts)
+    if (gpf__table_has_blocks(v))
         gpf__close_blocks(v, buf, size);
     for (size_t i = 0; i < v->n_parts; i++) {
         const gpf_tally t = v->tally(v->check, (int)i);
-        const size_t right = t.count[GPF_RIGHT];
-        char name[64];
         if (v->block(v->check, i))
             continue;
-        const char *sep = listed == 0 ? *buf ? "; " : "" : --left > 1 ? ", " : " and ";
-        gpf__append(buf, size, "%s", sep);
-        if (right == t.checked)
-            gpf__append(buf, size, right == 1 ? "the %.0zu" : "all %zu ", right);
-        else
-            gpf__append(buf, size, "%zu of %zu ", right, t.checked);
-        if (listed++ == 0)
-            gpf__append(buf, size, t.checked == 1 ? "entry " : "entries ");
-        gpf__append(buf, size, "of %s", v->name(v->check, i, name, sizeof name));
+        last = t.count[GPF_RIGHT] ? i : last;
         for (int k = 0; k < GPF_N_VERDICTS; k++)
             all.count[k] += t.count[k];
     }
-    if (all.count[GPF_RIGHT])
-        gpf__append(buf, size, "%s to %.1f digits and more", listed > 1 ? "," : ",",
-                    gpf__least_digits(v));
-    gpf__close_rest(&all, "; ", buf, size);
+    for (size_t i = 0; i <= last && all.count[GPF_RIGHT]; i++) {
+        const gpf_tally t = v->tally(v->check, (int)i);
+        const size_t right = t.count[GPF_RIGHT];
+        char name[64];
+        if (!right || v->block(v->check, i))
+            continue;
+        gpf__append(buf, size, "%s", listed ? i == last ? " and " : ", " : *buf ? "; " : "");
+        if (t.checked == 1)
+            gpf__append(buf, size, listed ? "the one" : "the one entry");
+        else if (right == t.checked)
+            gpf__append(buf, size, listed ? "all %zu" : "all %zu entries", right);
+        else
+            gpf__append(buf, size, listed ? "%zu of %zu" : "%zu of %zu entries", right, t.checked);
+        gpf__append(buf, size, " of %s", v->name(v->check, i, name, sizeof name));
+        listed++;
+    }
+    if (listed)
+        gpf__append(buf, size, ", to %.1f digits and more", gpf__least_digits(v));
+    gpf__close_rest(&all, *buf ? "; " : "", buf, size);
 }
 
 static void put_closing(FILE *out, const gpf__view *v, const gpf_report_options *how)
