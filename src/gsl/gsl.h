@@ -4,9 +4,10 @@
  *   kind.c     the seven structures as rows: sizes and calls
  *   call.c     a guarded call: poison, guards, x untouched, status, counts
  *   probe.c    how a callback behaves, before any difference: explanations
- *   noise.c    the noise of values at a point
+ *   scatter.c  the noise of values at a point
  *   column.c   F along one variable (or a group of them), all rows at once: gpf__line of each row
- *   jacobian.c the entries of the parts that are first derivatives of f
+ *   entries.c  the entries of the parts that are first derivatives of f
+ *   pattern.c  the groups of columns of a sparsity pattern
  *   second.c   fvv; product.c: J u, J' u, J'J of multilarge
  *   random.c   the fast mode
  *   fdf.c      a check: memory, the order of things, explanations, results
@@ -137,9 +138,14 @@ double gpf__uniform(const gpf__subject *s, size_t stream, size_t k);
 bool gpf__is_fixed(const gpf__subject *s, size_t j);
 bool gpf__is_inside(const gpf__subject *s, const double *x);
 
-/* The noise of m values along a direction v of the variables (ECnoise, 8 to 24 evaluations), at
- * least that of rounding; infinity where it cannot be told. by: f, or any route's values. noise.c */
+/* The noise of f's m values along direction v, whose elements are of the size of the variables'
+ * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
+ * least that of rounding. GSL_ENOMEM. scatter.c */
 int gpf__noise(gpf__subject *s, const double *v, double *noise);
+/* The same of anything: `values` gives `count` numbers at x. */
+typedef int gpf__sampled(void *arg, const double *x, double *values);
+int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
+                 double *noise);
 
 /* F along variables that share no row: column j alone, or a group of a pattern. Points are kept, so
  * that all rows that ask for the same t cost one evaluation. column.c */
@@ -154,8 +160,24 @@ gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
 double gpf__typical(const gpf__subject *s, size_t j); /* magnitude of variable j, for the step */
 size_t gpf__column_evaluations(const gpf__column *c); /* since it was set */
 
-/* All entries of parts 0 and dfdt into the result. jacobian.c */
+/* All entries of parts 0 and dfdt into the result, and explanations of what is outside the pattern.
+ * Stopped by progress or max_failures: s->result->stopped. GSL_ENOMEM. entries.c */
 int gpf__check_jacobian(gpf__subject *s);
+
+/* A pattern, by columns and by rows, and groups of columns without a common row (A. R. Curtis, M. J.
+ * D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, 1974). pattern.c */
+typedef struct gpf__pattern {
+    size_t n, m, n_group;
+    size_t *column, *row_of;  /* column j's rows: row_of[column[j] .. column[j + 1]), ascending */
+    size_t *row, *column_of;  /* row i's columns */
+    size_t *group, *variable; /* group g's variables: variable[group[g] .. group[g + 1]) */
+} gpf__pattern;
+/* Of the first m rows and n columns; skip: columns to leave out of the groups, or NULL. NULL without
+ * memory. Any format of GSL's. */
+gpf__pattern *gpf__pattern_alloc(const gsl_spmatrix *a, size_t m, size_t n,
+                                 const unsigned char *skip);
+void gpf__pattern_free(gpf__pattern *p);
+bool gpf__pattern_has(const gpf__pattern *p, size_t i, size_t j);
 int gpf__check_random(gpf__subject *s);    /* the same in the fast mode. random.c */
 int gpf__check_fdf_route(gpf__subject *s); /* part fdf. probe.c */
 int gpf__check_products(gpf__subject *s);  /* parts J' u, J'J. product.c */
@@ -185,7 +207,7 @@ gpf_fdf_part *gpf__part_named(struct gpf_fdf *c, const char *name);
 char *gpf__entry_label(const struct gpf_fdf *c, size_t part, size_t k, char *buf, size_t size);
 /* Asks progress and max_failures; true (and result->stopped) if the check shall end. fdf.c */
 bool gpf__stop(gpf__subject *s, size_t done, size_t total);
-/* A new part; its elements are then added in order. -1 without memory. fdf.c */
+/* A new part; its elements are then added, in any order. -1 without memory. fdf.c */
 int gpf__part(gpf__subject *s, const char *name, size_t rows, size_t cols);
 int gpf__element(gpf__subject *s, const gpf_element *e); /* to part e->tensor, the last one */
 
