@@ -76,7 +76,7 @@ bool gpf__op_sides(gpf__op_rig *r, const gpf__op_trial *t, const double *const *
                    double *margin);
 /* -0 and 0 differ, a NaN equals any. */
 bool gpf__op_same_bits(double a, double b);
-/* m elements of a map from number `from` on: a trial and inputs of their own. */
+/* m elements of a map from number `from` on: a trial and inputs of their own (x may be NULL). */
 gpf__op_trial gpf__op_part(const gpf__op_rig *r, const double *const *x, size_t from, size_t m,
                            const double *part[]);
 /* Evaluates nodes at a point, one after another in `values`; GSL_ENOMEM is kept in the rig. */
