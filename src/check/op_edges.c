@@ -355,6 +355,9 @@ void gpf__op_try_edges(gpf__op_rig *r)
                 try_line(r, &r->trial[(size_t)n % r->n_trials], i);
             }
         }
+    for (int i = 0; i < r->n_x; i++)
+        if (op->flags & GPF_OP_STEP && r->whole >> i & 1)
+            gpf__op_tried(r, "step", i, 1); /* there is nothing between whole numbers */
     if (op->moved && op->side && !r->status)
         try_moved(r);
     if (op->flags & GPF_OP_STEP && r->n_x == 0)

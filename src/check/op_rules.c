@@ -168,15 +168,13 @@ static int check(net *n, gpf_node f, const gpf_node *xs, const int *input, const
     for (size_t i = 0; status == GSL_SUCCESS && i < gpf_check_n_elements(c); i++) {
         const gpf_element *e = gpf_check_element(c, i);
         const int of = input[e->tensor];
-        if (e->verdict == GPF_RIGHT)
-            gpf__op_tried(r, aspect, of, 1);
-        else if (e->verdict == GPF_WRONG)
+        if (e->verdict == GPF_WRONG)
             say_wrong(n, c, e->tensor, aspect, of, what);
         else if (e->verdict == GPF_UNRESOLVED)
             gpf__op_say(r, aspect, of, e->verdict, "%s%s: element %zu at %.6g: %s", n->t->text,
                         what, e->k, e->value, gpf_reason_name(e->reason));
         else
-            gpf__op_say(r, aspect, of, e->verdict, "%s", "");
+            gpf__op_count(r, aspect, of, e->verdict, 1);
     }
     gpf_check_free(c);
     return status;
@@ -205,6 +203,8 @@ static gpf_node use_alone(net *n)
  * inputs are no leaves. */
 static gpf_node after(net *n, gpf_node y)
 {
+    if (gpf_graph_status(n->g, NULL))
+        return GPF_POISON;
     const gpf_node w = net_random(n, gpf_node_shape(n->g, y));
     const gpf_node v = gpf_mul(n->g, gpf_const(n->g, 0.37), y);
     return gpf_sum(n->g, gpf_mul(n->g, w, gpf_add(n->g, v, gpf_square(n->g, v))), GPF_ALL_AXES);
@@ -220,7 +220,7 @@ static gpf_node use_inside(net *n)
                                 : n->x[i];
     }
     const gpf_node y = apply(n, x);
-    return gpf_graph_status(n->g, NULL) ? GPF_POISON : after(n, y);
+    return after(n, y);
 }
 
 /* Its inputs have other consumers, before and after it. */
@@ -249,7 +249,11 @@ static gpf_node use_shared(net *n)
         const bool same = is_real(n->r, i) && gpf_shape_equal(n->t->x[i], n->t->x[0]);
         x[i] = same ? n->x[0] : n->x[i];
     }
-    return after(n, apply(n, x));
+    const gpf_node y = apply(n, x);
+    if (gpf_graph_status(n->g, NULL))
+        return GPF_POISON;
+    /* x / x does not depend on x: something beside it does */
+    return gpf_add(n->g, after(n, y), gpf_sum(n->g, gpf_sin(n->g, n->x[0]), GPF_ALL_AXES));
 }
 
 static bool can_share(const gpf__op_rig *r, const gpf__op_trial *t)
