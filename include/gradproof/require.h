@@ -53,6 +53,7 @@
 #include <gradproof/report.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -170,8 +171,15 @@ GPF_API int gpf_tap_end(gpf_tap *tap);
 
 #define GPF_REQUIRE_BY(cmocka, check) GPF_REQUIRE_BY_(cmocka, check)
 #define GPF_REQUIRE_BY_(cmocka, check) GPF_REQUIRE_BY_##cmocka##check
-#define GPF_REQUIRE_BY_10(text) fail_msg("%s", text)
-#define GPF_REQUIRE_BY_11(text) fail_msg("%s", text)
+/* print_error() cuts what is longer than 1023 bytes: line by line, the closing line in the message. */
+#define GPF_REQUIRE_BY_10(text)                                                        \
+    do {                                                                               \
+        const char *gpf_line_ = (text), *gpf_end_;                                     \
+        for (; (gpf_end_ = strchr(gpf_line_, '\n')) != NULL; gpf_line_ = gpf_end_ + 1) \
+            print_error("%.*s", (int)(gpf_end_ + 1 - gpf_line_), gpf_line_);           \
+        fail_msg("%s", gpf_line_);                                                     \
+    } while (0)
+#define GPF_REQUIRE_BY_11(text) GPF_REQUIRE_BY_10(text)
 #define GPF_REQUIRE_BY_01(text) ck_abort_msg("%s", text)
 #define GPF_REQUIRE_BY_00(text)                                   \
     do {                                                          \

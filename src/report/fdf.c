@@ -183,21 +183,26 @@ static void append_gist(const gpf_fdf *c, const gpf_explanation *e, int known, c
     const char *text = e->text, *gist = text;
     if (prefix && !strncmp(text, part, prefix) && !strncmp(text + prefix, ": ", 2))
         gist += prefix + 2;
-    const char *end = strstr(gist, ": ");
-    if (e->part != known)
+    size_t n = 0;
+    while (gist[n] && strncmp(gist + n, ": ", 2) != 0 && strncmp(gist + n, "; ", 2) != 0)
+        n++;
+    if (e->part != known) {
+        n += (size_t)(gist - text);
         gist = text;
-    gpf__append(buf, size, "%.*s", end ? (int)(end - gist) : (int)strlen(gist), gist);
+    }
+    gpf__append(buf, size, "%.*s", (int)n, gist);
 }
 
-/* The first explanation of a severity; how many there are in *n. */
+/* The first explanation of a severity that says something; how many there are in *n. */
 static const gpf_explanation *first(const gpf_fdf *c, gpf_severity severity, size_t *n)
 {
     const gpf_explanation *found = NULL;
     *n = 0;
     for (size_t i = gpf_fdf_n_explanations(c); i-- > 0;) {
-        if (gpf_fdf_explanation(c, i)->severity != severity)
+        const gpf_explanation *e = gpf_fdf_explanation(c, i);
+        if (e->severity != severity || e->kind == GPF_UNEXPLAINED)
             continue;
-        found = gpf_fdf_explanation(c, i);
+        found = e;
         ++*n;
     }
     return found;
