@@ -43,14 +43,14 @@ static gpf_op_case *find_or_add(gpf__op_rig *r, const char *aspect, int input)
     return &c->cases[c->n++];
 }
 
-void gpf__op_tried(gpf__op_rig *r, const char *aspect, int input, size_t n)
+void gpf__op_count(gpf__op_rig *r, const char *aspect, int input, gpf_verdict v, size_t n)
 {
     gpf_op_case *e = find_or_add(r, aspect, input);
     if (!e || n == 0)
         return;
     e->tried += n;
-    if (rank_of(e->verdict) < rank_of(GPF_RIGHT)) {
-        e->verdict = GPF_RIGHT;
+    if (rank_of(e->verdict) < rank_of(v)) {
+        e->verdict = v;
         e->text[0] = 0;
     }
 }
@@ -564,23 +564,21 @@ const gpf_op_case *gpf_op_check_case(const gpf_op_check *c, size_t i)
     return i < c->n ? &c->cases[i] : NULL;
 }
 
-/* Something really tested: a derivative, or that a step is one. */
-static bool tests_derivative(const gpf_op_case *e)
+/* Of what has to be tested: a derivative, or that a step is one. */
+static bool matters(const gpf_op_case *e)
 {
-    return (!strcmp(e->aspect, "vjp") || !strcmp(e->aspect, "step")) &&
-           (e->verdict == GPF_RIGHT || e->verdict == GPF_KINK);
+    return !strcmp(e->aspect, "vjp") || !strcmp(e->aspect, "step") || !strcmp(e->aspect, "value");
 }
 
 gpf_outcome gpf_op_check_outcome(const gpf_op_check *c)
 {
-    gpf_outcome result = GPF_OUTCOME_UNTESTED;
-    bool open = false;
+    bool tested = false, open = false;
     for (size_t i = 0; i < c->n; i++) {
-        if (c->cases[i].verdict == GPF_WRONG)
+        const gpf_op_case *e = &c->cases[i];
+        if (e->verdict == GPF_WRONG)
             return GPF_OUTCOME_WRONG;
-        open = open || c->cases[i].verdict == GPF_UNRESOLVED;
-        if (tests_derivative(&c->cases[i]))
-            result = GPF_OUTCOME_RIGHT;
+        open = open || (matters(e) && e->verdict == GPF_UNRESOLVED);
+        tested = tested || (matters(e) && (e->verdict == GPF_RIGHT || e->verdict == GPF_KINK));
     }
-    return open ? GPF_OUTCOME_UNTESTED : result;
+    return tested && !open ? GPF_OUTCOME_RIGHT : GPF_OUTCOME_UNTESTED;
 }

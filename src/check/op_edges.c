@@ -347,14 +347,17 @@ void gpf__op_try_edges(gpf__op_rig *r)
     const gpf_op *op = r->op;
     for (int i = 0; i < r->n_x; i++)
         for (int n = 0; n < LINES && !r->status && !(r->whole >> i & 1); n++) {
-            const double *none[GPF__OP_INPUTS] = { NULL }, *part[GPF__OP_INPUTS];
+            const double *part[GPF__OP_INPUTS];
             if (op->map) {
-                const gpf__op_trial one = gpf__op_part(r, none, 0, 1, part);
+                const gpf__op_trial one = gpf__op_part(r, NULL, 0, 1, part);
                 try_line(r, &one, i);
             } else {
                 try_line(r, &r->trial[(size_t)n % r->n_trials], i);
             }
         }
+    for (int i = 0; i < r->n_x; i++)
+        if (op->flags & GPF_OP_STEP && r->whole >> i & 1)
+            gpf__op_tried(r, "step", i, 1); /* there is nothing between whole numbers */
     if (op->moved && op->side && !r->status)
         try_moved(r);
     if (op->flags & GPF_OP_STEP && r->n_x == 0)

@@ -220,7 +220,7 @@ gpf__op_trial gpf__op_part(const gpf__op_rig *r, const double *const *x, size_t 
         t.x[i] = t.y;
         t.tx[i] = t.ty;
         t.nx[i] = m;
-        part[i] = x[i] + from;
+        part[i] = x ? x[i] + from : NULL;
     }
     return t;
 }
