@@ -448,11 +448,14 @@ static int check_time(const gpf_gsl *a, gpf_node t, gpf_diag *why)
         return gpf__diag(why, GSL_EINVAL, "the time: %d is not a node of the graph", t);
     gpf_node_label(a->g, t, label, sizeof label);
     gpf_shape_text(gpf_node_shape(a->g, t), shape, sizeof shape);
-    if (!gpf_node_is_data(a->g, t) ||
-        gpf_shape_size(gpf_node_shape(a->g, t), gpf_point_batch(a->at)) != 1)
-        return gpf__diag(
-            why, GPF_ESHAPE, "the time, %s, is %s %s; data of one element expected", label,
-            gpf_node_is_data(a->g, t) ? "data of shape" : "no data but of shape", shape);
+    if (!gpf_node_is_data(a->g, t))
+        return gpf__diag(why, GPF_ESHAPE, "the time, %s, is a %s; data of one element expected",
+                         label, gpf_node_op(a->g, t)->name);
+    if (gpf_shape_size(gpf_node_shape(a->g, t), gpf_point_batch(a->at)) != 1)
+        return gpf__diag(why, GPF_ESHAPE,
+                         "the time, %s, is data of shape %s; data of one element "
+                         "expected",
+                         label, shape);
     if (gpf__sweeps_has(a->by_x, t))
         return gpf__diag(why, GSL_EINVAL, "the time, %s, is one of the variables", label);
     return GSL_SUCCESS;
