@@ -16,8 +16,8 @@ int main(void)
     gsl_rng *r = gsl_rng_alloc(gsl_rng_default);
     for (int i = 0; i < POINTS; i++) {
         times[i] = 10.0 * i / (POINTS - 1);
-        sizes[i] = truth[0] / (1 + exp(-truth[1] * (times[i] - truth[2]))) +
-                   gsl_ran_gaussian(r, sigma);
+        sizes[i] =
+            truth[0] / (1 + exp(-truth[1] * (times[i] - truth[2]))) + gsl_ran_gaussian(r, sigma);
     }
     gsl_rng_free(r);
 

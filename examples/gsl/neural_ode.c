@@ -33,8 +33,8 @@ int main(void)
     gpf_node net = gpf_dense(g, "out", hidden, DIM, NULL);
     gpf_node damping = gpf_const_tensor(g, gpf_shape2(1, DIM), damping_values);
     gpf_node push = gpf_const_tensor(g, gpf_shape2(1, DIM), push_values);
-    gpf_node right_side = gpf_add(g, gpf_sub(g, net, gpf_mul(g, damping, y)),
-                                  gpf_mul(g, push, gpf_sin(g, t)));
+    gpf_node right_side =
+        gpf_add(g, gpf_sub(g, net, gpf_mul(g, damping, y)), gpf_mul(g, push, gpf_sin(g, t)));
     gpf_point *at = gpf_point_alloc(g, 0);
     gsl_rng *r = gsl_rng_alloc(gsl_rng_default);
     gsl_vector *weights = gpf_point_params(at);
