@@ -105,8 +105,9 @@ static int read_option(const cmd *o, const char *name, const char *text, numbers
     if (status == GSL_ENOMEM)
         return cmd_fail_status(o, status, NULL);
     if (status || !v->n)
-        return cmd_failf(o, GSL_EINVAL, "--%s takes numbers separated by commas or blanks; found %s",
-                         name, v->n || *text ? token(bad, buf, sizeof buf) : "none");
+        return cmd_failf(o, GSL_EINVAL,
+                         "--%s takes numbers separated by commas or blanks; found %s", name,
+                         v->n || *text ? token(bad, buf, sizeof buf) : "none");
     return 0;
 }
 
@@ -180,7 +181,8 @@ static int read_file(const cmd *o, const char *file, numbers *v, size_t *rows, c
         if (!number++ && !strncmp(text, bom, 3))
             text += 3;
         if (strlen(line) < (size_t)length) {
-            status = cmd_failf(o, GPF_EDATA, "%.200s:%zu: a byte that is 0: not a text", name, number);
+            status =
+                cmd_failf(o, GPF_EDATA, "%.200s:%zu: a byte that is 0: not a text", name, number);
             break;
         }
         line[strcspn(line, "#")] = '\0';
@@ -195,8 +197,9 @@ static int read_file(const cmd *o, const char *file, numbers *v, size_t *rows, c
             status = fail_line(o, name, number, line, bad, "numbers separated by commas or blanks");
         } else if (v->n > before) {
             if (++*rows > 1 && header && v->n - before != width)
-                status = cmd_failf(o, GPF_EDATA, "%.200s:%zu: %zu number%s, but %zu in the lines before",
-                                   name, number, v->n - before, v->n - before == 1 ? "" : "s", width);
+                status =
+                    cmd_failf(o, GPF_EDATA, "%.200s:%zu: %zu number%s, but %zu in the lines before",
+                              name, number, v->n - before, v->n - before == 1 ? "" : "s", width);
             width = v->n - before;
         }
     }
@@ -339,7 +342,8 @@ static int fit_points(const callback *c, const callback_input *in, settings *s, 
     s->points = callback_input_points(in, s->n - (size_t)time);
     s->given = in->at.n / s->points;
     if (s->given != s->n - (size_t)time && !(time && !c->o->t_given && s->given == s->n))
-        return callback_diag(why, GSL_EBADLEN, "%s%.100s: %zu number%s, but %.100s has %zu variable%s",
+        return callback_diag(why, GSL_EBADLEN,
+                             "%s%.100s: %zu number%s, but %.100s has %zu variable%s",
                              c->o->at ? "--at " : "", c->o->at ? c->o->at : c->o->at_file, s->given,
                              s->given == 1 ? "" : "s", c->name, s->n - (size_t)time,
                              s->n - (size_t)time == 1 ? "" : "s");
@@ -360,8 +364,9 @@ static int fit_input(const callback *c, callback_input *in, settings *s, gpf_dia
         return callback_diag(why, GPF_ELIMIT, "%.100s has %zu variables and %zu values: no %s",
                              c->name, n, m, gpf_fdf_kind_structure(c->kind));
     if (o->t_given && !time)
-        return callback_diag(why, GSL_EINVAL, "--t is the time of a gsl_odeiv2_system; %.100s is a %s",
-                             c->name, gpf_fdf_kind_structure(c->kind));
+        return callback_diag(why, GSL_EINVAL,
+                             "--t is the time of a gsl_odeiv2_system; %.100s is a %s", c->name,
+                             gpf_fdf_kind_structure(c->kind));
     if (o->weights && !has_residuals(c->kind))
         return callback_diag(why, GSL_EINVAL, "--weights are those of residuals; %.100s is a %s",
                              c->name, gpf_fdf_kind_structure(c->kind));
@@ -425,8 +430,8 @@ static int put_report(const callback *c, const settings *s, const gpf_fdf *f, do
         r.outcome = GPF_OUTCOME_TROUBLE;
     (void)s;
     FILE *to = open_memstream(&text, &r.size);
-    int status = to ? (o->json ? gpf_report_fdf_json : gpf_report_fdf_text)(to, f, &report)
-                    : GSL_ENOMEM;
+    int status =
+        to ? (o->json ? gpf_report_fdf_json : gpf_report_fdf_text)(to, f, &report) : GSL_ENOMEM;
     if (to && fclose(to) && !status)
         status = GSL_ENOMEM;
     r.report = text;
@@ -489,7 +494,8 @@ int callback_show(callback_output *out, const callback_result *r)
 {
     const int json = out->o->json, many = out->points > 1;
     if (json && many)
-        fputs(out->shown ? ",\n" : "{\n\"schema\": \"gradproof-points/1\",\n\"points\": [\n", stdout);
+        fputs(out->shown ? ",\n" : "{\n\"schema\": \"gradproof-points/1\",\n\"points\": [\n",
+              stdout);
     else if (out->shown && !out->o->quiet)
         putchar('\n');
     out->shown++;
@@ -539,7 +545,10 @@ int callback_check(const cmd *o)
         return cmd_usage(o, "--plugin needs --symbol, the name of the structure", "");
     if (o->exec && (o->symbol || o->kind || o->t_given || o->weights))
         return cmd_usage(o, "--exec is a loss and its gradient; this option goes with --plugin: --",
-                         o->symbol ? "symbol" : o->kind ? "kind" : o->t_given ? "t" : "weights");
+                         o->symbol    ? "symbol"
+                         : o->kind    ? "kind"
+                         : o->t_given ? "t"
+                                      : "weights");
     if (o->plugin && o->exec_format)
         return cmd_usage(o, "--exec-format goes with --exec", "");
     if (!o->at == !o->at_file)

@@ -44,17 +44,16 @@ typedef struct cmd {
     int t_given;
     const char *model_option, *callback_option; /* the first that goes only with a MODEL, only
                                                    with --plugin or --exec; NULL: none */
-    char **args; /* what is not an option; n_args of them */
+    char **args;                                /* what is not an option; n_args of them */
     int n_args;
 } cmd;
 
 typedef struct cmd_verb {
-    const char *name, *args, *summary, *about, *example;
+    const char *name, *args, *summary, *about, *example; /* args: lines, where there are several */
     int min_args, max_args;
     int (*run)(const cmd *o); /* returns the exit status */
     unsigned bit;             /* which verb it is in the table of options */
     const char *exits;        /* what the exit statuses mean; NULL: 0 and 2 are all */
-    const char *instead;      /* what may stand in place of args; NULL: nothing */
 } cmd_verb;
 
 int cmd_check(const cmd *o);

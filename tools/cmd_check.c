@@ -195,7 +195,7 @@ int cmd_check(const cmd *o)
     if (o->plugin || o->exec)
         return callback_check(o);
     if (!o->n_args)
-        return cmd_usage(o, "missing argument ", o->verb->args);
+        return cmd_usage(o, "missing argument MODEL, or --plugin or --exec", "");
     if (o->callback_option)
         return cmd_usage(o, "this option needs --plugin or --exec: --", o->callback_option);
     int status = check_model(o, &j);

@@ -117,6 +117,7 @@ _Noreturn static void child(const guard *g, long parent, int out)
     to_parent = out;
     /* What the library prints is not to stand in the report. */
     dup2(STDERR_FILENO, STDOUT_FILENO);
+    setvbuf(stdout, NULL, _IOLBF, BUFSIZ);
     g->run(g->arg);
     atomic_store(&board->ended, 1);
     exit(0);

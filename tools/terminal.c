@@ -38,8 +38,7 @@ double cmd_now(void)
 
 cmd_progress cmd_progress_start(const cmd *o)
 {
-    return (cmd_progress){ .start = cmd_now(),
-                           .wanted = isatty(STDERR_FILENO) && !o->quiet };
+    return (cmd_progress){ .start = cmd_now(), .wanted = isatty(STDERR_FILENO) && !o->quiet };
 }
 
 int cmd_progress_show(void *progress, size_t done, size_t total)
