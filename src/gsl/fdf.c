@@ -31,8 +31,7 @@ bool gpf__is_fixed(const gpf__subject *s, size_t j)
 bool gpf__is_inside(const gpf__subject *s, const double *x)
 {
     for (size_t j = 0; j < s->n; j++)
-        if ((s->how->lo && x[j] < gsl_vector_get(s->how->lo, j)) ||
-            (s->how->hi && x[j] > gsl_vector_get(s->how->hi, j)))
+        if (!gpf__inside(s, j, x[j]))
             return false;
     return true;
 }
@@ -89,19 +88,6 @@ int gpf__element(gpf__subject *s, const gpf_element *e)
     if (!(gap <= t->max_gap))
         t->max_gap = isnan(t->max_gap) ? t->max_gap : gap; /* a NaN stays */
     return GSL_SUCCESS;
-}
-
-bool gpf__stop(gpf__subject *s, size_t done, size_t total)
-{
-    gpf_fdf *c = s->result;
-    const gpf_fdf_options *how = s->how;
-    size_t wrong = 0;
-    for (size_t p = 0; p < c->n_part; p++)
-        wrong += c->part[p].tally.count[GPF_WRONG];
-    if ((how->max_failures && wrong >= how->max_failures) ||
-        (how->progress && how->progress(how->progress_arg, done, total)))
-        c->stopped = true;
-    return c->stopped;
 }
 
 /* What is given. */
@@ -234,6 +220,7 @@ static void close_subject(gpf__subject *s)
     gpf__call_free(s);
     free(s->x);
     free(s->d);
+    free(s->beside);
     free(s->explanation);
     gpf_fdf_free(s->result);
 }
@@ -269,24 +256,6 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     for (size_t k = 0; whole && k < m * n; k++)
         s->d[k] = GSL_NAN;
     return gpf__call_alloc(s);
-}
-
-/* The noise of f at the point, along a direction of all free variables, at the scale of each. */
-static int measure_noise(gpf__subject *s)
-{
-    double *v = malloc(s->n * sizeof *v);
-    if (!v)
-        return GSL_ENOMEM;
-    enum { NOISE_STREAM = 101 };
-    for (size_t j = 0; j < s->n; j++) {
-        const double u = gpf__uniform(s, NOISE_STREAM, j);
-        v[j] = gpf__is_fixed(s, j) ? 0 : gpf__typical(s, j) * (u < 0.5 ? u - 1 : u);
-    }
-    const int status = gpf__noise(s, v, s->noise);
-    for (size_t i = 0; i < s->m; i++)
-        s->noise[i] = fmax(s->noise[i], s->spread[i]);
-    free(v);
-    return status;
 }
 
 /* Explanations of numbers. */
@@ -455,8 +424,8 @@ static int run(gpf__subject *s)
     const bool first = s->kind->has(s->structure, GPF__DF) ||
                        s->kind->has(s->structure, GPF__FDF) || s->kind->has(s->structure, GPF__JU);
     int status = gpf__probe(s);
-    if (!status)
-        status = measure_noise(s);
+    if (!status && !first)
+        status = gpf__noise_here(s, NULL, s->noise);
     if (!status && first)
         status = s->how->fast ? gpf__check_random(s) : gpf__check_jacobian(s);
     if (!status && !s->result->stopped)
