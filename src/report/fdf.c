@@ -36,6 +36,12 @@ static const gpf_block *block_of(const void *c, size_t part)
     return b->directions ? b : NULL;
 }
 
+/* A part along directions has a line of its own. */
+static bool tested(const void *c, size_t part)
+{
+    return block_of(c, part) || gpf__part_tested(gpf_fdf_part_at(c, part));
+}
+
 /* f's value that a row is the derivative of; of parts with other rows, NaN where one of them is. */
 static double value_of(const void *check, const gpf_element *e)
 {
@@ -89,6 +95,7 @@ static gpf__view view_of(const gpf_fdf *c)
                         .explanation = explanation_of,
                         .tally = tally_of,
                         .block = block_of,
+                        .tested = tested,
                         .value = value_of,
                         .name = name_of,
                         .shape = shape_of,
@@ -241,9 +248,9 @@ static void close_right(const gpf__view *v, char *buf, size_t size)
         if (!right || v->block(v->check, i))
             continue;
         gpf__append(buf, size, "%s", listed ? i == last ? " and " : ", " : *buf ? "; " : "");
-        if (t.checked == 1)
+        if (t.checked == 1 && !gpf_fdf_stopped(v->check))
             gpf__append(buf, size, listed ? "the one" : "the one entry");
-        else if (right == t.checked)
+        else if (right == t.checked && !gpf_fdf_stopped(v->check))
             gpf__append(buf, size, listed ? "all %zu" : "all %zu entries", right);
         else
             gpf__append(buf, size, listed ? "%zu of %zu" : "%zu of %zu entries", right, t.checked);

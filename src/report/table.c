@@ -485,7 +485,7 @@ size_t gpf__close_untested(const gpf__view *v, char *buf, size_t size)
     for (size_t t = 0; t < v->n_parts; t++) {
         gpf_tally tally = v->tally(v->check, (int)t);
         char name[64];
-        if (tally.count[GPF_RIGHT] || tally.count[GPF_KINK] || v->block(v->check, t))
+        if (v->tested(v->check, t))
             continue;
         gpf__append(buf, size, "%s%s", listed++ ? ", " : "nothing in ",
                     v->name(v->check, t, name, sizeof name));

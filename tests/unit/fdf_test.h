@@ -11,6 +11,7 @@
 typedef struct fake {
     gpf_fdf c;
     gpf_fdf_kind kind;
+    gsl_vector *x;
     double f[64];
     char name[16][40], *names[16];
     gpf_element element[512];
@@ -27,10 +28,14 @@ static fake *fake_alloc(const char *structure, size_t n, size_t m)
     k->c.kind = &k->kind;
     k->c.n = n;
     k->c.m = m;
-    k->c.x = gsl_vector_alloc(n);
+    k->kind.part = "J";
+    k->kind.indices = m > 1 ? 2 : 1;
+    k->x = gsl_vector_alloc(n);
+    assert_non_null(k->x);
+    k->c.x = *k->x;
     dice d = { 20 + n };
     for (size_t j = 0; j < n; j++) {
-        gsl_vector_set(k->c.x, j, between(&d, -3, 3));
+        gsl_vector_set(k->x, j, between(&d, -3, 3));
         snprintf(k->name[j], sizeof k->name[j], "x[%zu]", j);
         k->names[j] = k->name[j];
     }
@@ -46,7 +51,7 @@ static fake *fake_alloc(const char *structure, size_t n, size_t m)
 
 static void fake_free(fake *k)
 {
-    gsl_vector_free(k->c.x);
+    gsl_vector_free(k->x);
     free(k);
 }
 
@@ -66,7 +71,7 @@ static gpf_element *fake_part(fake *k, const char *name, size_t rows, size_t col
             (gpf_element){ .tensor = (int)k->c.n_part,
                            .k = i,
                            .verdict = GPF_RIGHT,
-                           .value = gsl_vector_get(k->c.x, i % cols % k->c.n),
+                           .value = gsl_vector_get(k->x, i % cols % k->c.n),
                            .analytic = slope,
                            .numeric = slope,
                            .error = 3e-11,

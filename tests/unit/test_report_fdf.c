@@ -86,7 +86,7 @@ static void shows_what_is_wrong_and_why(void **state)
     how.all = how.color = 1;
     text = text_of(k, &how);
     assert_has(text, "J[39,2]");
-    assert_has(text, "fdf[39,3]");
+    assert_has(text, "fdf J[39,2]");
     assert_has(text, "\033[31mWRONG \033[0m  J: column 1");
     assert_has(text, "\033[31mWRONG\033[0m: 40 of 120");
     free(text);
@@ -295,7 +295,7 @@ static void json_has_everything(void **state)
     assert_int_equal(json_array_size(x), 3);
     assert_string_equal(string_at(json_array_get(x, 2), "name"), "x[2]");
     assert_true(json_real_value(json_object_get(json_array_get(x, 2), "value")) ==
-                gsl_vector_get(k->c.x, 2));
+                gsl_vector_get(k->x, 2));
     const json_t *values = json_object_get(all, "values");
     assert_int_equal(json_array_size(values), 40);
     assert_true(json_is_null(json_object_get(json_array_get(values, 2), "value")));
