@@ -12,6 +12,7 @@ typedef struct probe {
     const gpf__line *line;
     gpf_element *e;
     const gpf__around *around;
+    double origin;         /* what the points are counted from: the element's value; a grid's: 0 */
     double base, reaction; /* y at the base; how strongly it reacts, as a slope */
     double used;           /* step of the points GSL last asked for */
     /* The points of the last stencil, evaluated together, served to GSL one by one. */
@@ -38,7 +39,7 @@ static void evaluate(probe *p, const double at[4])
 {
     double t[4];
     for (size_t i = 0; i < 4; i++)
-        t[i] = (p->at[i] = at[i]) - p->e->value;
+        t[i] = (p->at[i] = at[i]) - p->origin;
     p->line->values(p->line->arg, t, 4, p->y, p->branch);
     p->e->evaluations += 4;
     for (size_t i = 0; i < 4; i++)
@@ -55,7 +56,7 @@ static double value_at(double x, void *arg)
             return p->y[i];
     double y;
     gpf_branch b;
-    const double t = x - p->e->value;
+    const double t = x - p->origin;
     p->line->values(p->line->arg, &t, 1, &y, &b);
     p->e->evaluations++;
     p->used = fmin(p->used, 2 * fabs(t)); /* the second stage's, from its points at h and h/2 */
@@ -73,7 +74,7 @@ static void reset(probe *p)
 /* The four points of GSL's central rule, in the expressions it uses. */
 static void central_points(probe *p, double h)
 {
-    const double x = p->e->value, at[] = { x - h, x + h, x - h / 2, x + h / 2 };
+    const double x = p->origin, at[] = { x - h, x + h, x - h / 2, x + h / 2 };
     reset(p);
     evaluate(p, at);
 }
@@ -81,7 +82,7 @@ static void central_points(probe *p, double h)
 /* The same for its one-sided rule; h < 0 is backward. */
 static void one_sided_points(probe *p, double h)
 {
-    const double x = p->e->value, at[] = { x + h / 4.0, x + h / 2.0, x + (3.0 / 4.0) * h, x + h };
+    const double x = p->origin, at[] = { x + h / 4.0, x + h / 2.0, x + (3.0 / 4.0) * h, x + h };
     reset(p);
     evaluate(p, at);
 }
@@ -106,6 +107,7 @@ static double noise_error(const probe *p, double points, double h)
  * its error estimate: r3 = (y(h) - y(-h))/2, r5 = 4/3 (y(h/2) - y(-h/2)) - r3/3. */
 typedef struct raw {
     double value, truncation, rounding, step;
+    double bend; /* by how much a kink between these points could have moved the value */
 } raw;
 
 static raw raw_central(const probe *p, double h)
@@ -115,14 +117,79 @@ static raw raw_central(const probe *p, double h)
                  e3 = (fabs(p->y[1]) + fabs(p->y[0])) * GSL_DBL_EPSILON,
                  e5 = 2.0 * (fabs(p->y[3]) + fabs(p->y[2])) * GSL_DBL_EPSILON + e3,
                  dx = fmax(fabs(r3 / h), fabs(r5 / h)) * fabs(p->e->value / h) * GSL_DBL_EPSILON;
+    /* A kink of the slopes l, r leaves (r - l) h in the second difference over h, and half of r - l,
+     * at most, in the slope from -h to h. */
+    const double wide = fabs(p->y[0] - 2 * p->base + p->y[1]),
+                 near = fabs(p->y[2] - 2 * p->base + p->y[3]);
     return (raw){ r5 / h, fabs((r5 - r3) / h),
-                  fabs(e5 / h) + dx + noise_error(p, CENTRAL_POINTS, h), h };
+                  fabs(e5 / h) + dx + noise_error(p, CENTRAL_POINTS, h), h,
+                  (4.0 / 3.0 * near + wide / 6) / fabs(h) };
+}
+
+/* The same for GSL's one-sided rule: r2 = 2 (y(h) - y(h/2)), and r4 of all four points. */
+static raw raw_one_sided(const probe *p, double h)
+{
+    const double *y = p->y, r2 = 2.0 * (y[3] - y[1]),
+                 r4 = 22.0 / 3.0 * (y[3] - y[2]) - 62.0 / 3.0 * (y[2] - y[1]) +
+                      52.0 / 3.0 * (y[1] - y[0]),
+                 e4 = 2 * 20.67 * (fabs(y[3]) + fabs(y[2]) + fabs(y[1]) + fabs(y[0])) *
+                      GSL_DBL_EPSILON,
+                 dx = fmax(fabs(r2 / h), fabs(r4 / h)) * fabs(p->e->value / h) * GSL_DBL_EPSILON;
+    return (raw){ r4 / h, fabs((r4 - r2) / h),
+                  fabs(e4 / h) + dx + noise_error(p, ONE_SIDED_POINTS, h), fabs(h), 0 };
+}
+
+/* One of GSL's rules where points are shared: the second stage takes the power of two below the step
+ * GSL would take, and is left out if the first is more than good enough. */
+typedef struct rule {
+    void (*points)(probe *p, double h);
+    raw (*raw)(const probe *p, double h);
+    double (*shorter)(double rounding, double truncation); /* GSL's second step over the first */
+} rule;
+
+static double shorter_central(double rounding, double truncation)
+{
+    return cbrt(rounding / (2 * truncation));
+}
+
+static double shorter_one_sided(double rounding, double truncation)
+{
+    return sqrt(rounding / truncation);
+}
+
+static const rule central_rule = { central_points, raw_central, shorter_central },
+                  one_sided_rule = { one_sided_points, raw_one_sided, shorter_one_sided };
+
+/* At the points just evaluated; those last evaluated may be others afterwards. */
+static slope on_grid(probe *p, double h, const rule *by)
+{
+    const double plenty = 1e-8;
+    raw best = by->raw(p, h);
+    double error = best.truncation + best.rounding;
+    bool finite = p->finite;
+    if (best.rounding > 0 && best.rounding < best.truncation && error > plenty * fabs(best.value)) {
+        int exponent;
+        frexp(by->shorter(best.rounding, best.truncation), &exponent);
+        const double k = ldexp(h, exponent - 1);
+        by->points(p, k);
+        const raw second = by->raw(p, k);
+        const double other = second.truncation + second.rounding;
+        if (p->finite && other < error && fabs(second.value - best.value) < 4 * error) {
+            best = second;
+            error = other;
+            finite = true;
+        }
+    }
+    return (slope){ best.value, error, best.step,
+                    finite && isfinite(best.value) && isfinite(error) };
 }
 
 /* GSL's value, or that of its first stage where its second, which shrinks the step as far as
  * eps |y| allows, runs into noise GSL does not know of. */
 static slope central(probe *p, double h)
 {
+    if (p->line->grid)
+        return on_grid(p, h, &central_rule);
     slope s = { .step = h };
     const gsl_function f = { value_at, p };
     p->used = h;
@@ -139,6 +206,8 @@ static slope central(probe *p, double h)
 
 static slope one_sided(probe *p, double h)
 {
+    if (p->line->grid)
+        return on_grid(p, h, &one_sided_rule);
     slope s = { .step = fabs(h) };
     const gsl_function f = { value_at, p };
     p->used = fabs(h);
@@ -151,18 +220,22 @@ static slope one_sided(probe *p, double h)
     return s;
 }
 
-/* The first step: 2^-16 of the element's scale, where GSL's truncation and rounding errors meet
- * for functions of curvature 1, so that its second stage is rarely needed. A small element of a
- * tensor of large ones has a scale of its own. 11/8 of a power of two, so that x +- h is exact and
- * a function of period 2^-k is not met at the same phase everywhere. */
-static double first_step(double x, double typical)
+/* 2^-16 of the scale, where GSL's truncation and rounding errors meet for functions of curvature 1,
+ * so that its second stage is rarely needed. 11/8 of a power of two, so that x +- h is exact and a
+ * function of period 2^-k is not met at the same phase everywhere. */
+double gpf__first_step(double scale)
 {
-    double scale = x == 0 ? typical : fmax(fabs(x), typical / 64);
     if (!(scale > 0) || !isfinite(scale))
         scale = 1;
     int exponent;
     frexp(scale, &exponent);
     return ldexp(1.375, exponent - 17);
+}
+
+/* A small element of a tensor of large ones has a scale of its own. */
+static double first_step(double x, double typical)
+{
+    return gpf__first_step(x == 0 ? typical : fmax(fabs(x), typical / 64));
 }
 
 enum { RETREAT = 4, MIN_STEP_BITS = 40 };
@@ -242,6 +315,22 @@ static double stirred(const probe *p)
     return most;
 }
 
+/* Does y stay what it is, as far as it is defined, up to the largest step that has a point where it
+ * is? */
+static bool silent(probe *p, double h, double h_max)
+{
+    for (double k = h_max;; k = fmax(k / 8, h)) {
+        central_points(p, k);
+        bool defined = false, moves = false;
+        for (size_t i = 0; i < 4; i++) {
+            defined |= isfinite(p->y[i]) != 0;
+            moves |= fabs(p->y[i] - p->base) > p->around->noise;
+        }
+        if (moves || defined || k <= h)
+            return defined && !moves;
+    }
+}
+
 /* A step too small for y to feel is no proof of independence. With a large one, y may only react
  * because an op changed to another piece: here, on this piece, it still does not. */
 static bool no_reaction_at_all(probe *p, double h_max)
@@ -275,14 +364,48 @@ typedef struct side {
     slope s;
     double limit, change; /* largest difference of y from the base on this side */
     bool own_piece, finite;
+    bool jump; /* y differs from the base however near */
 } side;
+
+/* Nothing tells of pieces: a slope must prove itself to be the one next to the base. */
+static bool inferred(const probe *p)
+{
+    return !p->line->side;
+}
+
+/* Do the chords from the base to nearer and nearer points, until noise would hide that it is the
+ * analytic value they lead to, tend to the slope as those of a smooth y do, in proportion to their
+ * length? The points of the one-sided rule of step h are the last evaluated. */
+static bool leads_to_base(probe *p, double h, const slope *s, double h_min)
+{
+    enum { MOST = 8 };
+    const double gap = fabs(p->e->analytic - s->value),
+                 sag = fabs((p->y[3] - p->base) / h - s->value),
+                 rounding = 4 * GSL_DBL_EPSILON * fabs(p->base) + 2 * p->around->noise;
+    bool hidden = false;
+    double t = h;
+    for (int n = 0; n < MOST && !hidden && fabs(t) >= h_min; n++) {
+        double at[4];
+        for (int i = 0; i < 4; i++)
+            at[i] = p->origin + (t /= 4);
+        evaluate(p, at);
+        for (int i = 0; i < 4 && !hidden; i++) {
+            const double d = at[i] - p->origin, noise = rounding / fabs(d),
+                         off = fabs((p->y[i] - p->base) / d - s->value);
+            if (!(off <= GPF__SAFETY * (s->error + noise) + 2 * sag * fabs(d / h)))
+                return false;
+            hidden = noise > gap / 4;
+        }
+    }
+    return true;
+}
 
 /* Do all points nearer than h on its side lie on the pieces of the points just evaluated? Only then
  * is it the side next to the base, not one behind another kink. */
 static bool reaches_base(probe *p, double h, double h_min)
 {
     const unsigned long long far = p->branch[0].signature;
-    const double x = p->e->value;
+    const double x = p->origin;
     for (h /= 16; fabs(h) >= h_min; h /= 256) {
         const double at[] = { x + h, x + h / 4, x + h / 16, x + h / 64 };
         evaluate(p, at);
@@ -292,8 +415,33 @@ static bool reaches_base(probe *p, double h, double h_min)
     return true;
 }
 
+static side inferred_side_slope(probe *p, double h, double h_min)
+{
+    side r = { .s = { .ok = false }, .own_piece = true };
+    double first = 0;
+    for (; fabs(h) >= h_min; h /= RETREAT) {
+        one_sided_points(p, h);
+        if (!p->finite)
+            continue;
+        r.finite = true;
+        r.change = reaction_of(p, 1);
+        first = first > 0 ? first : r.change;
+        r.s = one_sided(p, h);
+        one_sided_points(p, h);
+        if (r.s.ok && leads_to_base(p, h, &r.s, h_min)) {
+            r.limit = p->base;
+            return r;
+        }
+        r.s.ok = false;
+    }
+    r.jump = r.change > 0.25 * first && r.change > 16 * p->around->noise;
+    return r;
+}
+
 static side side_slope(probe *p, double h, double h_min)
 {
+    if (inferred(p))
+        return inferred_side_slope(p, h, h_min);
     side r = { .s = { .ok = false } };
     for (; fabs(h) >= h_min; h /= RETREAT) {
         one_sided_points(p, h);
@@ -317,7 +465,9 @@ static void between_slopes(probe *p, const side both[2])
     const slope *l = &both[0].s, *r = &both[1].s;
     if (!l->ok || !r->ok) {
         conclude(e, GPF_UNRESOLVED,
-                 both[0].finite && both[1].finite ? GPF_REASON_CROWDED : GPF_REASON_NOT_FINITE);
+                 both[0].jump || both[1].jump       ? GPF_REASON_JUMP
+                 : both[0].finite && both[1].finite ? GPF_REASON_CROWDED
+                                                    : GPF_REASON_NOT_FINITE);
         return;
     }
     e->left = l->value;
@@ -352,10 +502,11 @@ static void between_slopes(probe *p, const side both[2])
 
 /* Does y have two different slopes here although no op tells of a kink (a caller's op without a
  * side rule, two switches between two points)? A central difference is then confident and wrong. */
-static bool hidden_kink(probe *p, double h, side both[2])
+static bool hidden_kink(probe *p, double h, double h_min, side both[2])
 {
-    both[0] = side_slope(p, -h, h / 1024);
-    both[1] = side_slope(p, h, h / 1024);
+    h_min = inferred(p) ? h_min : h / 1024;
+    both[0] = side_slope(p, -h, h_min);
+    both[1] = side_slope(p, h, h_min);
     const slope *l = &both[0].s, *r = &both[1].s;
     const double apart = fabs(l->value - r->value);
     return l->ok && r->ok && apart > 10 * (l->error + r->error) &&
@@ -377,7 +528,7 @@ static bool looks_kinked(const probe *p)
  * Waves as long as a part of the step show in none of its points: sin(1e12 x). */
 static bool wavers(probe *p, const slope *s, double gap)
 {
-    const double x = p->e->value, h = s->step, room = fmin(gap / 4, 30 * s->error),
+    const double x = p->origin, h = s->step, room = fmin(gap / 4, 30 * s->error),
                  at[] = { x - 0.8431 * h, x + 0.8431 * h, x - 0.3719 * h, x + 0.3719 * h };
     double most = 0;
     bool apart = false;
@@ -415,11 +566,15 @@ static void step_law(probe *p, const slope *first, double h_min)
     }
     slope best = { .error = INFINITY };
     int plateau = 0;
+    bool bent = inferred(p); /* at every step of the plateau a kink might account for the gap */
     for (int i = n; i-- > 0; plateau++) {
         const double error = s[i].truncation + s[i].rounding;
         if (plateau > 0 && !(fabs(s[i].value - best.value) <=
                              GPF__SAFETY * (error + best.error) + 1e-12 * fabs(best.value)))
             break;
+        bent &= fabs(e->analytic - s[i].value) <=
+                GPF__SAFETY * error + s[i].bend +
+                    own_rounding(e->analytic, s[i].value, p->around->rounding);
         if (error < best.error)
             best = (slope){ s[i].value, error, s[i].step, true };
     }
@@ -436,16 +591,16 @@ static void step_law(probe *p, const slope *first, double h_min)
     const double gap = fabs(e->analytic - best.value);
     const bool accident = last->step < best.step && last->truncation > best.error &&
                           last->rounding < gap && fabs(e->analytic - last->value) < 0.2 * gap;
-    bool unsure = accident || vague(p, &best);
+    bool unsure = accident || bent || vague(p, &best);
     side both[2];
-    if (!agree && !unsure && plateau >= PLATEAU) {
-        if (hidden_kink(p, best.step, both)) {
+    if (!agree && (!unsure || bent) && plateau >= PLATEAU) {
+        if (hidden_kink(p, best.step, h_min, both)) {
             between_slopes(p, both);
             return;
         }
         /* A base value far off what lies around it, as at a pole: no step was small enough. */
         central_points(p, best.step);
-        unsure = looks_kinked(p) || wavers(p, &best, gap);
+        unsure = unsure || looks_kinked(p) || wavers(p, &best, gap);
     }
     /* GSL's own adapted value, where that is of the plateau */
     const bool same = fabs(first->value - best.value) <= GPF__SAFETY * (first->error + best.error);
@@ -489,7 +644,14 @@ static bool from_own_piece(probe *p, const side both[2], const slope *central_sl
 {
     enum { SMALLER = 3 };
     gpf_element *e = p->e;
-    const slope *best = central_slope->ok ? central_slope : NULL;
+    const slope *best = central_slope->ok ? central_slope : NULL, *l = &both[0].s, *r = &both[1].s;
+    /* Nobody is accused with one of two different slopes, or beside a jump. */
+    bool sure = true;
+    if (inferred(p)) {
+        if (l->ok && r->ok && fabs(l->value - r->value) > GPF__SAFETY * (l->error + r->error))
+            return false;
+        sure = (l->ok || !both[0].finite) && (r->ok || !both[1].finite);
+    }
     for (int i = 0; i < 2; i++)
         if (both[i].own_piece && both[i].s.ok && (!best || both[i].s.error < best->error))
             best = &both[i].s;
@@ -514,7 +676,44 @@ static bool from_own_piece(probe *p, const side both[2], const slope *central_sl
             again.ok && fabs(again.value - best->value) <=
                             GPF__SAFETY * (again.error + best->error) + 1e-12 * fabs(best->value);
     }
+    flat &= sure;
     conclude(e, flat ? GPF_WRONG : GPF_UNRESOLVED, flat ? GPF_REASON_FLAT_GAP : GPF_REASON_NOISE);
+    return true;
+}
+
+/* A kink may be inside the stencil, but no op tells where. Where a smaller stencil has none, or one
+ * too weak to matter, its slope is the derivative; the error is the most that a kink could do. */
+static bool right_beside_kink(probe *p, double h, double h_min)
+{
+    slope best = { .error = INFINITY };
+    for (; h >= h_min; h /= RETREAT) {
+        central_points(p, h);
+        const raw r = raw_central(p, h);
+        const double error = r.truncation + r.rounding + r.bend;
+        if (p->finite && error < best.error)
+            best = (slope){ r.value, error, h, true };
+        if (r.rounding > best.error)
+            break;
+    }
+    if (!best.ok || !resolved(p, &best) || !agrees(p, &best))
+        return false;
+    take(p->e, &best);
+    conclude(p->e, GPF_RIGHT, GPF_REASON_NONE);
+    return true;
+}
+
+/* Beside the end of y's domain: is the slope of the other side the analytic value? */
+static bool right_on_one_side(probe *p, double h, double h_min)
+{
+    const bool left = isfinite(p->y[0]) && isfinite(p->y[2]),
+               right = isfinite(p->y[1]) && isfinite(p->y[3]);
+    if (left == right)
+        return false;
+    const side s = side_slope(p, left ? -16 * h : 16 * h, h_min);
+    if (!s.s.ok || !resolved(p, &s.s) || !agrees(p, &s.s))
+        return false;
+    take(p->e, &s.s);
+    conclude(p->e, GPF_RIGHT, GPF_REASON_NONE);
     return true;
 }
 
@@ -551,20 +750,30 @@ static void decide(probe *p)
         return;
     }
     /* y may vary on the element's own scale, however small that is beside its tensor's */
-    const double h0 = first_step(e->value, p->around->typical),
-                 h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
-                 h_max = fmax(ldexp(h0, 13), 0.0625);
+    const bool grid = p->line->grid;
+    const double h0 = p->line->step > 0 ? p->line->step : first_step(e->value, p->around->typical);
+    double h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
+           h_max = fmax(ldexp(h0, 13), 0.0625);
+    if (grid) { /* the step is all that is known of the scale; it must move the variable */
+        h_min = fmax(ldexp(h0, 16 - MIN_STEP_BITS), ldexp(fabs(e->value), -42));
+        h_max = ldexp(h0, 13);
+    }
     double h = h0, kink_step = 0;
     central_points(p, h);
     p->reaction = reaction_of(p, h);
     const double near = stirred(p) / h;
-    if (e->analytic == 0 && !p->reacted && no_reaction_at_all(p, h_max)) {
+    if (e->analytic == 0 &&
+        (grid ? silent(p, h0, h_max) : !p->reacted && no_reaction_at_all(p, h_max))) {
         e->numeric = 0;
-        e->error = p->moved ? near : stirred(p) / h_max;
+        e->error = grid ? p->around->noise / h_max : p->moved ? near : stirred(p) / h_max;
         e->step = h;
         conclude(e, GPF_VACUOUS, GPF_REASON_NO_REACTION);
         return;
     }
+    if (grid)
+        central_points(p, h); /* they are known; others were asked for since */
+    if (inferred(p) && !p->finite && right_on_one_side(p, h, h_min))
+        return;
     /* Retreat to the largest stencil without a kink. One at the base point itself stays. */
     while (p->moved || !p->finite) {
         kink_step = h;
@@ -576,6 +785,10 @@ static void decide(probe *p)
         central_points(p, h /= RETREAT);
     }
     const bool suspicious = looks_kinked(p);
+    if (suspicious && inferred(p) && right_beside_kink(p, h, h_min))
+        return;
+    if (grid)
+        central_points(p, h);
     slope s = central(p, h);
     if (!(s.ok && resolved(p, &s)) && kink_step == 0)
         s = better(p, s, h, h_max, h_min);
@@ -585,7 +798,7 @@ static void decide(probe *p)
         return;
     }
     side both[2];
-    if (suspicious && s.ok && hidden_kink(p, h, both)) {
+    if (suspicious && s.ok && hidden_kink(p, h, h_min, both)) {
         between_slopes(p, both);
         return;
     }
@@ -607,6 +820,7 @@ static void decide(probe *p)
 void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *e)
 {
     probe p = { .line = line, .e = e, .around = around, .base = around->base };
+    p.origin = line->grid ? 0 : e->value;
     e->numeric = e->error = e->step = e->left = e->right = e->left_error = e->right_error =
         e->kink_step = GSL_NAN;
     e->digits = 0;
