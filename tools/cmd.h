@@ -10,6 +10,7 @@
 enum { CMD_TRAIN, CMD_TEST, CMD_ALL_ROWS };          /* --rows, as in gpf_model_options */
 enum { CMD_AUTO, CMD_ALWAYS, CMD_NEVER };            /* --color */
 enum { CMD_WITH_CLAIMS, CMD_NO_CLAIMS, CMD_CLAIMS }; /* --claims */
+enum { CMD_LINES, CMD_NPY };                         /* --exec-format */
 #define CMD_NOT_GIVEN ((size_t)-1)
 
 /* A setting of a training run that an option gives. */
@@ -36,12 +37,19 @@ typedef struct cmd {
     const char *save, *resume, *log;
     cmd_setting *set; /* n_set of them */
     size_t n_set;
-    char **args; /* what is not an option; n_args of them */
+    /* check --plugin and --exec */
+    const char *plugin, *symbol, *kind, *exec, *at_file, *lo, *hi, *scale, *names, *weights;
+    int exec_format; /* CMD_LINES, CMD_NPY */
+    double t, time_limit;
+    int t_given;
+    const char *model_option, *callback_option; /* the first that goes only with a MODEL, only
+                                                   with --plugin or --exec; NULL: none */
+    char **args;                                /* what is not an option; n_args of them */
     int n_args;
 } cmd;
 
 typedef struct cmd_verb {
-    const char *name, *args, *summary, *about, *example;
+    const char *name, *args, *summary, *about, *example; /* args: lines, where there are several */
     int min_args, max_args;
     int (*run)(const cmd *o); /* returns the exit status */
     unsigned bit;             /* which verb it is in the table of options */
@@ -101,6 +109,17 @@ int cmd_targets(const cmd *o, gpf_model *m, cmd_named **found, size_t *n_found);
 void cmd_watch_interrupt(void);
 int cmd_interrupted(void);
 double cmd_now(void); /* seconds, from anywhere */
+
+/* A bar on the terminal, and whether to go on: the progress of a check's options. */
+typedef struct cmd_progress {
+    double start, drawn;
+    int wanted, visible;
+    int (*stop)(void *arg); /* 1: end it; NULL: on ^C */
+    void *stop_arg;
+} cmd_progress;
+cmd_progress cmd_progress_start(const cmd *o);
+int cmd_progress_show(void *progress, size_t done, size_t total);
+void cmd_progress_end(const cmd_progress *p); /* takes the bar away */
 
 /* A log of a training run: a row per evaluated epoch, as TSV or, by the ending of its name, JSON
  * lines. Columns are the members of gpf_progress and, with health, dead.A, grad.A and act.A of every

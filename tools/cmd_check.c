@@ -1,34 +1,8 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* gradproof check: is the gradient right, do the claims hold? */
-#define _POSIX_C_SOURCE 200809L /* isatty, STDERR_FILENO */
-#include "cmd.h"
+#include "callback.h"
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
-
-typedef struct progress {
-    double start, drawn;
-    int wanted, visible;
-} progress;
-
-static int show_progress(void *arg, size_t done, size_t total)
-{
-    enum { WIDTH = 20 };
-    static const char bar[] = "####################                    ";
-    progress *p = arg;
-    double t = cmd_now(), part = total ? (double)done / (double)total : 0;
-    if (p->wanted && t - p->start > 0.5 && t - p->drawn > 0.1) {
-        int full = (int)(part * WIDTH);
-        fprintf(stderr, "\rchecking %3d%% [%.*s] %zu/%zu", (int)(part * 100), WIDTH,
-                bar + WIDTH - full, done, total);
-        if (part > 0)
-            fprintf(stderr, "  %.0f s left", (t - p->start) * (1 - part) / part);
-        fputs("\033[K", stderr);
-        p->drawn = t;
-        p->visible = 1;
-    }
-    return cmd_interrupted();
-}
 
 /* Everything a check needs and leaves behind, freed in one place. */
 typedef struct job {
@@ -171,20 +145,19 @@ static int check_model(const cmd *o, job *j)
     if (status)
         return status;
 
-    progress p = { .start = cmd_now(), .wanted = isatty(STDERR_FILENO) && !o->quiet };
+    cmd_progress p = cmd_progress_start(o);
     gpf_check_options how = gpf_check_defaults();
     how.sample = o->sample;
     how.fast = o->fast;
     how.max_failures = o->max_failures;
     how.threads = (int)o->threads;
     how.seed = gpf_model_seed(j->model);
-    how.progress = show_progress;
+    how.progress = cmd_progress_show;
     how.progress_arg = &p;
     if (j->check) {
         gpf_diag why = { 0 };
         status = gpf_check_run(j->check, gpf_model_point(j->model), &how, &why);
-        if (p.visible)
-            fputs("\r\033[K", stderr);
+        cmd_progress_end(&p);
         if (status && status != GPF_ECANCEL)
             return cmd_fail_status(o, status, &why);
         tell_stopped(j->check, &how, status == GPF_ECANCEL, stopped, sizeof stopped);
@@ -219,6 +192,12 @@ static int check_model(const cmd *o, job *j)
 int cmd_check(const cmd *o)
 {
     job j = { 0 };
+    if (o->plugin || o->exec)
+        return callback_check(o);
+    if (!o->n_args)
+        return cmd_usage(o, "missing argument MODEL, or --plugin or --exec", "");
+    if (o->callback_option)
+        return cmd_usage(o, "this option needs --plugin or --exec: --", o->callback_option);
     int status = check_model(o, &j);
     free_job(&j);
     return status;

@@ -25,7 +25,8 @@ enum {
     OPS = 32,
     PREDICT = 64,
     HEALTH = 128,
-    DEMO = 256
+    DEMO = 256,
+    CALLBACK = 512 /* check with --plugin or --exec; CHECK alone: with a MODEL */
 };
 
 static const char check_exits[] =
@@ -48,11 +49,16 @@ static const char train_exits[] =
 static const char demo_exits[] = "Exit status: that of the script: 0, or 2 in trouble.\n";
 
 static const cmd_verb verbs[] = {
-    { "check", "MODEL", "is the gradient right, element by element?",
+    { "check", "MODEL\n--plugin FILE --symbol NAME --at X\n--exec COMMAND --at X",
+      "is the gradient right, element by element?",
       "Compares backprop with GSL's finite differences for every element of every param,\n"
-      "tests the claims of the model, and explains what disagrees.",
-      "gradproof check --wrt 'W*' --sample 20 examples/advertising.gpf", 1, 1, cmd_check, CHECK,
-      check_exits },
+      "tests the claims of the model, and explains what disagrees. With --plugin the same for\n"
+      "a structure of GSL's that a shared library exports, with --exec for a program in any\n"
+      "language that reads points and writes a loss and its gradient.",
+      "gradproof check --wrt 'W*' --sample 20 examples/advertising.gpf\n"
+      "  gradproof check --plugin ./libmine.so --symbol my_fdf --at 1,2.5,3\n"
+      "  gradproof check --exec 'python3 my_loss.py' --at-file points.csv",
+      0, 1, cmd_check, CHECK | CALLBACK, check_exits },
     { "train", "MODEL", "fit the params",
       "Minimises the loss, as the model's train statements say and the options over them, and\n"
       "prints how it goes.",
@@ -182,6 +188,22 @@ static const char *set_rate(void *field, const char *arg)
     return NULL;
 }
 
+/* Both fields are the whole cmd, too. */
+static const char *set_time(void *field, const char *arg)
+{
+    cmd *o = field;
+    o->t = number(arg);
+    o->t_given = 1;
+    return o->t - o->t == 0 ? NULL : "a finite number";
+}
+
+static const char *set_limit(void *field, const char *arg)
+{
+    cmd *o = field;
+    o->time_limit = number(arg);
+    return o->time_limit >= 0 && o->time_limit <= 1e6 ? NULL : "seconds, from 0 to 1000000";
+}
+
 static const char *set_choice(void *field, const char *arg, const char *choices)
 {
     size_t n = strlen(arg);
@@ -200,6 +222,13 @@ static const char *set_choice(void *field, const char *arg, const char *choices)
 #define ROWS_CHOICES "train|test|all"
 #define COLOR_CHOICES "auto|always|never"
 #define CLAIMS_CHOICES "too|no|only"
+
+#define FORMAT_CHOICES "lines|npy"
+
+static const char *set_format(void *field, const char *arg)
+{
+    return set_choice(field, arg, FORMAT_CHOICES);
+}
 
 static const char *set_rows(void *field, const char *arg)
 {
@@ -250,7 +279,7 @@ static const option_row options[] = {
     { "split", "F", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_part,
       offsetof(cmd, split), "hold out this part of the samples, over the model's own split" },
     { "out", "FILE", PREDICT, set_text, offsetof(cmd, out), "write there, not on standard output" },
-    { "seed", "S", TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_seed,
+    { "seed", "S", TRAIN | CHECK | CALLBACK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_seed,
       offsetof(cmd, seed),
       "of initialisers, generators, splits, samples and random points;\n"
       "default: the model's own" },
@@ -273,21 +302,50 @@ static const option_row options[] = {
       "epochs between lines; default: about 20 lines in all" },
     { "sample", "K", CHECK, set_count, offsetof(cmd, sample),
       "check K elements of each tensor, chosen at random; 0: all (default)" },
-    { "fast", NULL, CHECK, set_flag, offsetof(cmd, fast),
+    { "fast", NULL, CHECK | CALLBACK, set_flag, offsetof(cmd, fast),
       "whole tensors along random directions, with the probability of\n"
       "missing an error; elements one by one only where that disagrees" },
     { "threads", "T", CHECK, set_count, offsetof(cmd, threads),
       "0: as many as OpenMP gives (default); results do not depend on it" },
-    { "max-failures", "M", CHECK, set_count, offsetof(cmd, max_failures),
+    { "max-failures", "M", CHECK | CALLBACK, set_count, offsetof(cmd, max_failures),
       "stop once M elements are wrong; 0: never (default)" },
     { "claims", CLAIMS_CHOICES, CHECK, set_claims, offsetof(cmd, claims),
       "test the claims of the model too (default), not, or only them" },
-    { "all", NULL, CHECK, set_flag, offsetof(cmd, all),
+    { "all", NULL, CHECK | CALLBACK, set_flag, offsetof(cmd, all),
       "show every element in order, not only what needs a look" },
-    { "quiet", NULL, TRAIN | CHECK | HEALTH, set_flag, offsetof(cmd, quiet),
+    { "quiet", NULL, TRAIN | CHECK | CALLBACK | HEALTH, set_flag, offsetof(cmd, quiet),
       "print the closing line only" },
-    { "color", COLOR_CHOICES, TRAIN | CHECK | HEALTH, set_color, offsetof(cmd, color),
+    { "color", COLOR_CHOICES, TRAIN | CHECK | CALLBACK | HEALTH, set_color, offsetof(cmd, color),
       "colour the verdicts; auto (default): on a terminal" },
+    { "plugin", "FILE", CALLBACK, set_text, offsetof(cmd, plugin),
+      "a shared library; it is loaded into a process of its own" },
+    { "symbol", "NAME", CALLBACK, set_text, offsetof(cmd, symbol),
+      "the structure in it: an exported object, e.g. a gsl_multimin_function_fdf" },
+    { "kind", "KIND", CALLBACK, set_text, offsetof(cmd, kind),
+      "function, multimin, multiroot, multifit, multifit_nlinear, multilarge_nlinear or odeiv2;\n"
+      "default: the text that is exported as NAME_kind, else multimin" },
+    { "exec", "COMMAND", CALLBACK, set_text, offsetof(cmd, exec),
+      "a command for /bin/sh that reads a line of numbers, writes a line with the loss and its\n"
+      "gradient, and goes on: see gradproof(1)" },
+    { "exec-format", FORMAT_CHOICES, CALLBACK, set_format, offsetof(cmd, exec_format),
+      "how these are written; default: lines" },
+    { "at", "X", CALLBACK, set_text, offsetof(cmd, at),
+      "where: numbers separated by commas or blanks" },
+    { "at-file", "FILE", CALLBACK, set_text, offsetof(cmd, at_file),
+      "where: a point in every line, checked one after the other, under a header or none; or one\n"
+      "point, with a number in every line" },
+    { "t", "T", CALLBACK, set_time, 0, "of odeiv2: the time; default: 0" },
+    { "lo", "X", CALLBACK, set_text, offsetof(cmd, lo),
+      "nothing is called below; one number stands for all; -inf: no bound" },
+    { "hi", "X", CALLBACK, set_text, offsetof(cmd, hi), "nor above" },
+    { "scale", "X", CALLBACK, set_text, offsetof(cmd, scale),
+      "typical size of the variables, for the steps; default: from the point" },
+    { "names", "A,B,..", CALLBACK, set_text, offsetof(cmd, names),
+      "of the variables, for the report; default: the header of --at-file" },
+    { "weights", "FILE", CALLBACK, set_text, offsetof(cmd, weights),
+      "of the residuals, as GSL is given them: to see where they are applied twice" },
+    { "time-limit", "S", CALLBACK, set_limit, 0,
+      "seconds that a call or an answer may take; 0: any; default: 10" },
     { "grad", NULL, GRAPH, set_flag, offsetof(cmd, grad), "with the gradient of the output" },
     { "values", NULL, GRAPH, set_flag, offsetof(cmd, values),
       "with the value of every node; with --grad also d output/d node" },
@@ -296,10 +354,10 @@ static const option_row options[] = {
       "draw pictures too: SVG and PNG into DIR, with the .gp and .tsv\n"
       "they are made of; - draws them in the terminal. Needs gnuplot\n"
       "and, for graphs, Graphviz" },
-    { "json", NULL, TRAIN | CHECK | EVAL | GRAD | OPS | HEALTH, set_flag, offsetof(cmd, json),
-      "one JSON object on standard output, errors included" },
-    { "help", NULL, TRAIN | CHECK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH | DEMO, set_flag,
-      offsetof(cmd, help), "print this and exit" },
+    { "json", NULL, TRAIN | CHECK | CALLBACK | EVAL | GRAD | OPS | HEALTH, set_flag,
+      offsetof(cmd, json), "one JSON object on standard output, errors included" },
+    { "help", NULL, TRAIN | CHECK | CALLBACK | EVAL | GRAD | GRAPH | OPS | PREDICT | HEALTH | DEMO,
+      set_flag, offsetof(cmd, help), "print this and exit" },
 };
 enum { N_OPTIONS = sizeof options / sizeof *options };
 
@@ -321,7 +379,8 @@ static void print_help(void)
            "tells whether they can learn.\n"
            "\nVerbs:\n");
     for (int i = 0; i < N_VERBS; i++)
-        printf("  %-7s %-16s  %s\n", verbs[i].name, verbs[i].args, verbs[i].summary);
+        printf("  %-7s %-16.*s  %s\n", verbs[i].name, (int)strcspn(verbs[i].args, "\n"),
+               verbs[i].args, verbs[i].summary);
     printf("\n"
            "gradproof VERB --help   the verb's options\n"
            "gradproof --version     versions, and the CBLAS, threads and CPU in use\n"
@@ -331,8 +390,8 @@ static void print_help(void)
            "  1  something is wrong: an element of the gradient, a claim, a net's health\n"
            "  2  trouble: usage, input, memory, output that cannot be written\n"
            "  3  something was not really tested, or training ended early\n"
-           "\nExample:\n  %s\n",
-           verbs[0].example);
+           "\nExample:\n  %.*s\n",
+           (int)strcspn(verbs[0].example, "\n"), verbs[0].example);
 }
 
 /* Words of a text, which begins in column `at` and goes on there where a line of a terminal is full. */
@@ -386,18 +445,33 @@ static void print_settings(void)
     }
 }
 
-static void print_verb_help(const cmd_verb *v)
+/* Options that go with just these of the verb's ways to be called. */
+static void print_options(const char *title, unsigned verb, unsigned these)
 {
-    printf("Usage: gradproof %s [OPTION]...%s%s\n", v->name, *v->args ? " " : "", v->args);
-    put_words(v->about, 0);
-    printf("\nOptions:\n");
+    printf("\n%s:\n", title);
     for (int i = 0; i < N_OPTIONS; i++) {
         const option_row *r = &options[i];
-        if (!(r->verbs & v->bit))
-            continue;
         char left[64];
+        if ((r->verbs & verb) != these)
+            continue;
         snprintf(left, sizeof left, "--%s%s%s", r->name, r->arg ? " " : "", r->arg ? r->arg : "");
         print_option(left, r->help);
+    }
+}
+
+static void print_verb_help(const cmd_verb *v)
+{
+    size_t n;
+    for (const char *c = v->args; c; c = c[n] ? c + n + 1 : NULL) {
+        n = strcspn(c, "\n");
+        printf("%s gradproof %s [OPTION]...%s%.*s\n", c == v->args ? "Usage:" : "   or:", v->name,
+               n ? " " : "", (int)n, c);
+    }
+    put_words(v->about, 0);
+    print_options("Options", v->bit, v->bit);
+    if (v->bit & CALLBACK) {
+        print_options("Only with a MODEL", v->bit, v->bit & ~(unsigned)CALLBACK);
+        print_options("Only with --plugin or --exec", v->bit, CALLBACK);
     }
     if (v->bit == TRAIN)
         print_settings();
@@ -513,6 +587,14 @@ static const char *add_setting(cmd *o, const gpf_setting *s, const char *value)
     return NULL;
 }
 
+/* Remembers what goes with only one of the ways to call check. */
+static void note_option(cmd *o, const option_row *r)
+{
+    const char **first = has_option(CHECK, r->name) ? &o->model_option : &o->callback_option;
+    if (has_option(CHECK, r->name) != has_option(CALLBACK, r->name) && !*first)
+        *first = r->name;
+}
+
 static int run_verb(cmd *o, int argc, char **argv)
 {
     struct option longs[N_OPTIONS + MAX_SETTINGS + 1] = { { 0 } };
@@ -536,6 +618,7 @@ static int run_verb(cmd *o, int argc, char **argv)
                 snprintf(complaint, sizeof complaint, "%.250s", wrong);
         } else if (c == 0) {
             const option_row *r = &options[row];
+            note_option(o, r);
             const char *expected = r->set((char *)o + r->field, optarg);
             if (expected && !*complaint) {
                 snprintf(complaint, sizeof complaint, "--%s takes %s, not ", r->name, expected);
@@ -580,7 +663,9 @@ static int run(int argc, char **argv)
     for (int i = 0; i < N_VERBS; i++) {
         if (strcmp(argv[1], verbs[i].name))
             continue;
-        cmd o = { .verb = &verbs[i], .seed = CMD_NOT_GIVEN, .seeds[1] = CMD_NOT_GIVEN };
+        cmd o = {
+            .verb = &verbs[i], .seed = CMD_NOT_GIVEN, .seeds[1] = CMD_NOT_GIVEN, .time_limit = 10
+        };
         o.wrt = calloc((size_t)argc, sizeof *o.wrt);
         o.set = calloc((size_t)argc, sizeof *o.set);
         int status = o.wrt && o.set ? run_verb(&o, argc - 1, argv + 1)
