@@ -9,7 +9,8 @@
 # All headers are given each time, gradproof.h first. What is expected of them: the first comment is
 # about the whole; a comment at the start of a line is about the declarations directly below it; a
 # first line on its own in a comment that goes on is a heading; indented lines are a table if they
-# have a gap of two blanks, else they and `@example' are set as they are.
+# have a gap of two blanks, else they and `@example' are set as they are. What follows a comment that
+# begins `The rest is how' is left out.
 
 function escape(s)
 {
@@ -279,6 +280,8 @@ function declarations(    i, k, s, note, whole, opened)
                 s = s note
             }
         sub(/ GPF__[A-Z]+\(.*/, "", s) # how a macro is made is nobody's affair
+        if (s ~ /^#define GPF_[A-Z_0-9]+\([^)]*\) / && s !~ /_LIST\(X\)/)
+            sub(/\).*/, ")", s)
         if (hidden(s))
             continue
         if (s ~ /^#define GPF_[A-Z]+_LIST\(X\)/) {
@@ -433,8 +436,12 @@ function body(f, i,    depth, s)
     while (i <= lines[f] && L[f, i] !~ /^extern "C"/)
         i++
     n_text = n_code = 0
-    for (i += 2; i <= lines[f] && L[f, i] !~ /^#ifdef __cplusplus/; i++) {
+    for (i += 2; i <= lines[f] && L[f, i] !~ REST; i++) {
         s = L[f, i]
+        if (s ~ /^#ifdef __cplusplus/) { # the end of extern "C"
+            i += 2
+            continue
+        }
         if (depth == 0 && (s == "" || s ~ /^\/\*/)) {
             if (s == "" || n_code || n_text) {
                 item()
@@ -489,7 +496,7 @@ function begin_page(name, f,    first)
 function find_names(f,    i, s, rest, depth, n)
 {
     n_found = 0
-    for (i = 1; i <= lines[f]; i++) {
+    for (i = 1; i <= lines[f] && L[f, i] !~ REST; i++) {
         s = L[f, i]
         if (s ~ /^ ?\*|^\/\*/)
             continue
@@ -592,6 +599,7 @@ function see_also(own,    k)
 
 END {
     WIDTH = 73
+    REST = "^/[*] The rest is how"
     if (links) {
         for (k = 1; k <= n_files; k++) {
             find_names(file[k])

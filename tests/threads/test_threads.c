@@ -10,11 +10,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#pragma weak gpf_gsl_alloc
-#pragma weak gpf_gsl_free
-#pragma weak gpf_gsl_status
-#pragma weak gpf_gsl_multimin
-
 enum { THREADS = 4, MOST = 4096, ROWS = 12 };
 
 /* Writes what it found, or why it failed, into out: at most MOST numbers; returns how many. */
@@ -399,7 +394,7 @@ int main(void)
     adapters gsl;
     int have = 1;
     for (int i = 0; i < THREADS; i++) {
-        gsl.a[i] = !gpf_gsl_alloc ? NULL : gpf_gsl_alloc(t->g, t->loss, NULL, 0, at, NULL);
+        gsl.a[i] = gpf_gsl_alloc(t->g, t->loss, NULL, 0, at, NULL);
         have = have && gsl.a[i] && !gpf_gsl_multimin(gsl.a[i], &gsl.f[i], NULL);
     }
     if (have)
@@ -407,8 +402,7 @@ int main(void)
     else
         report(0, "functions of GSL on one graph and one point");
     for (int i = 0; i < THREADS; i++)
-        if (gpf_gsl_free)
-            gpf_gsl_free(gsl.a[i]);
+        gpf_gsl_free(gsl.a[i]);
 
     race("checks of one op", run_op, (void *)(uintptr_t)gpf_op_find("softmax", 1));
 
