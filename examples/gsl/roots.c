@@ -1,5 +1,5 @@
 /* A system of three equations by Powell's hybrid method, with the Jacobian from the graph:
- *   a^2 + b^2 + c^2 = 9,  exp(a) b = 2,  a + sin(c) = 0.5
+ *   a^2 + b^2 + c^2 = 12,  exp(a) b = 2,  a + sin(c) = 0.5
  *   cc roots.c $(pkg-config --cflags --libs gradproof) -lm && ./a.out */
 #include <gradproof.h>
 #include <math.h>
@@ -15,7 +15,7 @@ int main(void)
         unknown[i] = gpf_param(g, names[i], gpf_shape1(1));
     gpf_node a = unknown[0], b = unknown[1], c = unknown[2];
     gpf_node squares = gpf_add(g, gpf_square(g, a), gpf_add(g, gpf_square(g, b), gpf_square(g, c)));
-    equation[0] = gpf_sub(g, squares, gpf_const(g, 9));
+    equation[0] = gpf_sub(g, squares, gpf_const(g, 12));
     equation[1] = gpf_sub(g, gpf_mul(g, gpf_exp(g, a), b), gpf_const(g, 2));
     equation[2] = gpf_sub(g, gpf_add(g, a, gpf_sin(g, c)), gpf_const(g, 0.5));
     gpf_node system = gpf_concat(g, equation, UNKNOWNS, 0);
@@ -53,7 +53,7 @@ int main(void)
     }
     printf("\n");
     int good = right && status == GSL_SUCCESS && gpf_gsl_status(callback) == GSL_SUCCESS &&
-               fabs(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] - 9) < 1e-10 &&
+               fabs(v[0] * v[0] + v[1] * v[1] + v[2] * v[2] - 12) < 1e-10 &&
                fabs(exp(v[0]) * v[1] - 2) < 1e-10 && fabs(v[0] + sin(v[2]) - 0.5) < 1e-10;
     gsl_multiroot_fdfsolver_free(s);
     gpf_gsl_free(callback);
