@@ -591,11 +591,26 @@ static void say_ratio(gpf_explanation *x, const char *who, const ratio *r, const
                     s->matched, s->told);
 }
 
+/* Are all entries that speak for it in one of several rows or columns? Then that is what is shown. */
+static bool in_one_line(const block *b)
+{
+    const size_t cols = b->e->cols;
+    size_t first = b->n;
+    bool row = !flat(b), column = row;
+    for (size_t i = 0; i < b->n && (row || column); i++)
+        if (b->open[i]) {
+            first = first == b->n ? i : first;
+            row &= i / cols == first / cols;
+            column &= i % cols == first % cols;
+        }
+    return row || column;
+}
+
 static int explain_scaled(block *b)
 {
     ratio r;
     score s;
-    if (!find_ratio(b, everything(b), see_scaled, NULL, fewest(b), &r, &s))
+    if (in_one_line(b) || !find_ratio(b, everything(b), see_scaled, NULL, fewest(b), &r, &s))
         return false;
     gpf_explanation *x = add(b, GPF_SCALED);
     char who[80];
