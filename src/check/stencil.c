@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "check/stencil.h"
 
+#include <float.h>
 #include <gsl/gsl_deriv.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -12,7 +13,11 @@ typedef struct probe {
     const gpf__line *line;
     gpf_element *e;
     const gpf__around *around;
+    double origin;         /* what the points are counted from: the element's value; a grid's: 0 */
     double base, reaction; /* y at the base; how strongly it reacts, as a slope */
+    double noise;          /* of y */
+    double h0;             /* the first step */
+    double still;          /* y does not move at all nearer than that; 0: not looked for */
     double used;           /* step of the points GSL last asked for */
     /* The points of the last stencil, evaluated together, served to GSL one by one. */
     double at[4], y[4];
@@ -30,7 +35,7 @@ static void note(probe *p, size_t i)
     p->moved |= p->branch[i].n_changed > 0;
     p->tie |= p->branch[i].tie != 0;
     p->finite &= isfinite(p->y[i]) != 0;
-    p->reacted |= !(fabs(p->y[i] - p->base) <= p->around->noise);
+    p->reacted |= !(fabs(p->y[i] - p->base) <= p->noise);
     p->same &= p->branch[i].signature == p->branch[0].signature;
 }
 
@@ -38,7 +43,7 @@ static void evaluate(probe *p, const double at[4])
 {
     double t[4];
     for (size_t i = 0; i < 4; i++)
-        t[i] = (p->at[i] = at[i]) - p->e->value;
+        t[i] = (p->at[i] = at[i]) - p->origin;
     p->line->values(p->line->arg, t, 4, p->y, p->branch);
     p->e->evaluations += 4;
     for (size_t i = 0; i < 4; i++)
@@ -55,13 +60,19 @@ static double value_at(double x, void *arg)
             return p->y[i];
     double y;
     gpf_branch b;
-    const double t = x - p->e->value;
+    const double t = x - p->origin;
     p->line->values(p->line->arg, &t, 1, &y, &b);
     p->e->evaluations++;
     p->used = fmin(p->used, 2 * fabs(t)); /* the second stage's, from its points at h and h/2 */
     p->moved |= b.n_changed > 0 && b.signature != p->branch[0].signature;
     p->finite &= isfinite(y) != 0;
     return y;
+}
+
+/* Nothing tells of pieces: a slope must prove itself to be the one next to the base. */
+static bool inferred(const probe *p)
+{
+    return !p->line->side;
 }
 
 static void reset(probe *p)
@@ -73,7 +84,7 @@ static void reset(probe *p)
 /* The four points of GSL's central rule, in the expressions it uses. */
 static void central_points(probe *p, double h)
 {
-    const double x = p->e->value, at[] = { x - h, x + h, x - h / 2, x + h / 2 };
+    const double x = p->origin, at[] = { x - h, x + h, x - h / 2, x + h / 2 };
     reset(p);
     evaluate(p, at);
 }
@@ -81,7 +92,7 @@ static void central_points(probe *p, double h)
 /* The same for its one-sided rule; h < 0 is backward. */
 static void one_sided_points(probe *p, double h)
 {
-    const double x = p->e->value, at[] = { x + h / 4.0, x + h / 2.0, x + (3.0 / 4.0) * h, x + h };
+    const double x = p->origin, at[] = { x + h / 4.0, x + h / 2.0, x + (3.0 / 4.0) * h, x + h };
     reset(p);
     evaluate(p, at);
 }
@@ -99,13 +110,14 @@ typedef struct slope {
  * `points` of it, over the step. */
 static double noise_error(const probe *p, double points, double h)
 {
-    return (points * p->around->noise + GSL_DBL_MIN) / fabs(h);
+    return (points * p->noise + GSL_DBL_MIN) / fabs(h);
 }
 
 /* GSL's five-point rule at the points just evaluated, without its adaptation, and the two parts of
  * its error estimate: r3 = (y(h) - y(-h))/2, r5 = 4/3 (y(h/2) - y(-h/2)) - r3/3. */
 typedef struct raw {
     double value, truncation, rounding, step;
+    double bend; /* by how much a kink between these points could have moved the value */
 } raw;
 
 static raw raw_central(const probe *p, double h)
@@ -115,14 +127,79 @@ static raw raw_central(const probe *p, double h)
                  e3 = (fabs(p->y[1]) + fabs(p->y[0])) * GSL_DBL_EPSILON,
                  e5 = 2.0 * (fabs(p->y[3]) + fabs(p->y[2])) * GSL_DBL_EPSILON + e3,
                  dx = fmax(fabs(r3 / h), fabs(r5 / h)) * fabs(p->e->value / h) * GSL_DBL_EPSILON;
+    /* A kink of the slopes l, r leaves (r - l) h in the second difference over h, and half of r - l,
+     * at most, in the slope from -h to h. */
+    const double wide = fabs(p->y[0] - 2 * p->base + p->y[1]),
+                 near = fabs(p->y[2] - 2 * p->base + p->y[3]);
     return (raw){ r5 / h, fabs((r5 - r3) / h),
-                  fabs(e5 / h) + dx + noise_error(p, CENTRAL_POINTS, h), h };
+                  fabs(e5 / h) + dx + noise_error(p, CENTRAL_POINTS, h), h,
+                  (4.0 / 3.0 * near + wide / 6) / fabs(h) };
+}
+
+/* The same for GSL's one-sided rule: r2 = 2 (y(h) - y(h/2)), and r4 of all four points. */
+static raw raw_one_sided(const probe *p, double h)
+{
+    const double *y = p->y, r2 = 2.0 * (y[3] - y[1]),
+                 r4 = 22.0 / 3.0 * (y[3] - y[2]) - 62.0 / 3.0 * (y[2] - y[1]) +
+                      52.0 / 3.0 * (y[1] - y[0]),
+                 e4 = 2 * 20.67 * (fabs(y[3]) + fabs(y[2]) + fabs(y[1]) + fabs(y[0])) *
+                      GSL_DBL_EPSILON,
+                 dx = fmax(fabs(r2 / h), fabs(r4 / h)) * fabs(p->e->value / h) * GSL_DBL_EPSILON;
+    return (raw){ r4 / h, fabs((r4 - r2) / h),
+                  fabs(e4 / h) + dx + noise_error(p, ONE_SIDED_POINTS, h), fabs(h), 0 };
+}
+
+/* One of GSL's rules where points are shared: the second stage takes the power of two below the step
+ * GSL would take, and is left out if the first is more than good enough. */
+typedef struct rule {
+    void (*points)(probe *p, double h);
+    raw (*raw)(const probe *p, double h);
+    double (*shorter)(double rounding, double truncation); /* GSL's second step over the first */
+} rule;
+
+static double shorter_central(double rounding, double truncation)
+{
+    return cbrt(rounding / (2 * truncation));
+}
+
+static double shorter_one_sided(double rounding, double truncation)
+{
+    return sqrt(rounding / truncation);
+}
+
+static const rule central_rule = { central_points, raw_central, shorter_central },
+                  one_sided_rule = { one_sided_points, raw_one_sided, shorter_one_sided };
+
+/* At the points just evaluated; those last evaluated may be others afterwards. */
+static slope on_grid(probe *p, double h, const rule *by)
+{
+    const double plenty = 1e-8;
+    raw best = by->raw(p, h);
+    double error = best.truncation + best.rounding;
+    bool finite = p->finite;
+    if (best.rounding > 0 && best.rounding < best.truncation && error > plenty * fabs(best.value)) {
+        int exponent;
+        frexp(by->shorter(best.rounding, best.truncation), &exponent);
+        const double k = ldexp(h, exponent - 1);
+        by->points(p, k);
+        const raw second = by->raw(p, k);
+        const double other = second.truncation + second.rounding;
+        if (p->finite && other < error && fabs(second.value - best.value) < 4 * error) {
+            best = second;
+            error = other;
+            finite = true;
+        }
+    }
+    return (slope){ best.value, error, best.step,
+                    finite && isfinite(best.value) && isfinite(error) };
 }
 
 /* GSL's value, or that of its first stage where its second, which shrinks the step as far as
  * eps |y| allows, runs into noise GSL does not know of. */
 static slope central(probe *p, double h)
 {
+    if (p->line->grid)
+        return on_grid(p, h, &central_rule);
     slope s = { .step = h };
     const gsl_function f = { value_at, p };
     p->used = h;
@@ -139,6 +216,8 @@ static slope central(probe *p, double h)
 
 static slope one_sided(probe *p, double h)
 {
+    if (p->line->grid)
+        return on_grid(p, h, &one_sided_rule);
     slope s = { .step = fabs(h) };
     const gsl_function f = { value_at, p };
     p->used = fabs(h);
@@ -151,18 +230,22 @@ static slope one_sided(probe *p, double h)
     return s;
 }
 
-/* The first step: 2^-16 of the element's scale, where GSL's truncation and rounding errors meet
- * for functions of curvature 1, so that its second stage is rarely needed. A small element of a
- * tensor of large ones has a scale of its own. 11/8 of a power of two, so that x +- h is exact and
- * a function of period 2^-k is not met at the same phase everywhere. */
-static double first_step(double x, double typical)
+/* 2^-16 of the scale, where GSL's truncation and rounding errors meet for functions of curvature 1,
+ * so that its second stage is rarely needed. 11/8 of a power of two, so that x +- h is exact and a
+ * function of period 2^-k is not met at the same phase everywhere. */
+double gpf__first_step(double scale)
 {
-    double scale = x == 0 ? typical : fmax(fabs(x), typical / 64);
     if (!(scale > 0) || !isfinite(scale))
         scale = 1;
     int exponent;
     frexp(scale, &exponent);
     return ldexp(1.375, exponent - 17);
+}
+
+/* A small element of a tensor of large ones has a scale of its own. */
+static double first_step(double x, double typical)
+{
+    return gpf__first_step(x == 0 ? typical : fmax(fabs(x), typical / 64));
 }
 
 enum { RETREAT = 4, MIN_STEP_BITS = 40 };
@@ -197,7 +280,7 @@ static bool resolved(const probe *p, const slope *s)
  * truncation: y varies on a scale below the step. Nobody is accused with such a number. */
 static bool vague(const probe *p, const slope *s)
 {
-    const double rounding = GSL_DBL_EPSILON * fabs(p->base) + p->around->noise + GSL_DBL_MIN;
+    const double rounding = GSL_DBL_EPSILON * fabs(p->base) + p->noise + GSL_DBL_MIN;
     return !(s->error <= 0.01 * fabs(s->value)) && !(s->error * s->step <= 100 * rounding);
 }
 
@@ -229,7 +312,7 @@ static double reaction_of(const probe *p, double h)
 {
     double r = 0;
     for (size_t i = 0; i < 4; i++)
-        r = fmax(r, (fabs(p->y[i] - p->base) - p->around->noise) / h);
+        r = fmax(r, (fabs(p->y[i] - p->base) - p->noise) / h);
     return isfinite(r) ? r : 0;
 }
 
@@ -240,6 +323,72 @@ static double stirred(const probe *p)
     for (size_t i = 0; i < 4; i++)
         most = fmax(most, fabs(p->y[i] - p->base));
     return most;
+}
+
+/* Does y stay what it is, as far as it is defined, up to the largest step that has a point where it
+ * is? */
+static bool silent(probe *p, double h, double h_max)
+{
+    for (double k = h_max;; k = fmax(k / 8, h)) {
+        central_points(p, k);
+        bool defined = false, moves = false;
+        for (size_t i = 0; i < 4; i++) {
+            defined |= isfinite(p->y[i]) != 0;
+            moves |= fabs(p->y[i] - p->base) > p->noise;
+        }
+        if (moves || defined || k <= h)
+            return defined && !moves;
+    }
+}
+
+/* Is y at all points, where it is defined, exactly what it is at the base? */
+static bool unmoved(const probe *p)
+{
+    for (size_t i = 0; i < 4; i++)
+        if (isfinite(p->y[i]) && p->y[i] != p->base)
+            return false;
+    return true;
+}
+
+static double least_move(const probe *p, double least)
+{
+    for (size_t i = 0; i < 4; i++)
+        if (isfinite(p->y[i]) && p->y[i] != p->base)
+            least = fmin(least, fabs(p->y[i] - p->base));
+    return least;
+}
+
+/* y does not move at all: has it steps, as where digits are lost in 1e8 + y - 1e8, or is it constant?
+ * Steps are noise of the size of the least that y can move by. So large a change of the variable
+ * that y moves is looked for, and then the least such change: of a step there y moves at once by all
+ * of its height, behind the edge of a relu by next to nothing. */
+static void find_steps(probe *p, double h)
+{
+    enum { FAR = 24, NARROW = 10 };
+    if (p->still > 0)
+        return;
+    double lo = h, hi = h, least = INFINITY;
+    for (int k = 0; k < FAR && !(least < INFINITY); k += 2) {
+        lo = hi;
+        hi = ldexp(hi, 2);
+        central_points(p, hi);
+        least = least_move(p, least);
+    }
+    p->still = lo;
+    if (!(least < INFINITY)) {
+        /* Constant; or a float, or where it could move is saturated. */
+        p->still = ldexp(p->h0, 13);
+        p->noise = fmax(p->noise, FLT_EPSILON * fabs(p->base) + GSL_DBL_EPSILON);
+        return;
+    }
+    for (int k = 0; k < NARROW; k++) {
+        const double mid = lo + (hi - lo) / 2;
+        central_points(p, mid);
+        least = least_move(p, least);
+        *(unmoved(p) ? &lo : &hi) = mid;
+    }
+    p->still = lo;
+    p->noise = fmax(p->noise, least);
 }
 
 /* A step too small for y to feel is no proof of independence. With a large one, y may only react
@@ -275,14 +424,44 @@ typedef struct side {
     slope s;
     double limit, change; /* largest difference of y from the base on this side */
     bool own_piece, finite;
+    bool jump;   /* y differs from the base however near */
+    double near; /* inferred: nearest to the base at which it is known to be the slope there */
 } side;
+
+/* Do the chords from the base to nearer and nearer points, until noise would hide that it is the
+ * analytic value they lead to, tend to the slope as those of a smooth y do, in proportion to their
+ * length? The points of the one-sided rule of step h are the last evaluated. */
+static bool leads_to_base(probe *p, double h, const slope *s, double h_min, double *near)
+{
+    enum { MOST = 8 };
+    const double gap = fabs(p->e->analytic - s->value),
+                 sag = fabs((p->y[3] - p->base) / h - s->value),
+                 rounding = 4 * GSL_DBL_EPSILON * fabs(p->base) + 2 * p->noise;
+    bool hidden = false;
+    double t = h;
+    for (int n = 0; n < MOST && !hidden && fabs(t) >= h_min; n++) {
+        double at[4];
+        for (int i = 0; i < 4; i++)
+            at[i] = p->origin + (t /= 4);
+        evaluate(p, at);
+        for (int i = 0; i < 4 && !hidden; i++) {
+            const double d = at[i] - p->origin, noise = rounding / fabs(d),
+                         off = fabs((p->y[i] - p->base) / d - s->value);
+            if (!(off <= GPF__SAFETY * (s->error + noise) + 2 * sag * fabs(d / h)))
+                return false;
+            hidden = noise > gap / 4;
+            *near = fabs(d);
+        }
+    }
+    return true;
+}
 
 /* Do all points nearer than h on its side lie on the pieces of the points just evaluated? Only then
  * is it the side next to the base, not one behind another kink. */
 static bool reaches_base(probe *p, double h, double h_min)
 {
     const unsigned long long far = p->branch[0].signature;
-    const double x = p->e->value;
+    const double x = p->origin;
     for (h /= 16; fabs(h) >= h_min; h /= 256) {
         const double at[] = { x + h, x + h / 4, x + h / 16, x + h / 64 };
         evaluate(p, at);
@@ -292,8 +471,37 @@ static bool reaches_base(probe *p, double h, double h_min)
     return true;
 }
 
+static side inferred_side_slope(probe *p, double h, double h_min)
+{
+    side r = { .s = { .ok = false }, .own_piece = true };
+    double first = 0;
+    for (; fabs(h) >= h_min; h /= RETREAT) {
+        one_sided_points(p, h);
+        if (!p->finite)
+            continue;
+        r.finite = true;
+        if (p->still == 0 && unmoved(p)) {
+            find_steps(p, h);
+            one_sided_points(p, h);
+        }
+        r.change = reaction_of(p, 1);
+        first = first > 0 ? first : r.change;
+        r.s = one_sided(p, h);
+        one_sided_points(p, h);
+        if (r.s.ok && leads_to_base(p, h, &r.s, h_min, &r.near)) {
+            r.limit = p->base;
+            return r;
+        }
+        r.s.ok = false;
+    }
+    r.jump = r.change > 0.25 * first && r.change > 16 * p->noise;
+    return r;
+}
+
 static side side_slope(probe *p, double h, double h_min)
 {
+    if (inferred(p))
+        return inferred_side_slope(p, h, h_min);
     side r = { .s = { .ok = false } };
     for (; fabs(h) >= h_min; h /= RETREAT) {
         one_sided_points(p, h);
@@ -310,6 +518,13 @@ static side side_slope(probe *p, double h, double h_min)
     return r;
 }
 
+/* Are both slopes known down to so near the base that it would be a rare accident if it lay between
+ * other kinks yet? Not where noise is large, or was taken to be by a kink. */
+static bool proven_near(const probe *p, const side both[2])
+{
+    return !inferred(p) || fmax(both[0].near, both[1].near) <= ldexp(p->h0, -12);
+}
+
 /* Both sides have a slope of their own: the analytic value must lie between them. */
 static void between_slopes(probe *p, const side both[2])
 {
@@ -317,7 +532,9 @@ static void between_slopes(probe *p, const side both[2])
     const slope *l = &both[0].s, *r = &both[1].s;
     if (!l->ok || !r->ok) {
         conclude(e, GPF_UNRESOLVED,
-                 both[0].finite && both[1].finite ? GPF_REASON_CROWDED : GPF_REASON_NOT_FINITE);
+                 both[0].jump || both[1].jump       ? GPF_REASON_JUMP
+                 : both[0].finite && both[1].finite ? GPF_REASON_CROWDED
+                                                    : GPF_REASON_NOT_FINITE);
         return;
     }
     e->left = l->value;
@@ -335,11 +552,11 @@ static void between_slopes(probe *p, const side both[2])
                  slack = GPF__SAFETY * error + own_rounding(lo, hi, p->around->rounding),
                  jump = fabs(both[1].limit - both[0].limit);
     const bool outside = !(e->analytic >= lo - slack && e->analytic <= hi + slack),
-               unsure = vague(p, l) || vague(p, r);
+               unsure = vague(p, l) || vague(p, r) || !proven_near(p, both);
     if (!isfinite(e->analytic))
         conclude(e, unsure ? GPF_UNRESOLVED : GPF_WRONG, GPF_REASON_NOT_FINITE);
-    else if (jump > 0.5 * fmax(both[0].change, both[1].change) + 1e-9 * fabs(p->base) +
-                        4 * p->around->noise)
+    else if (jump >
+             0.5 * fmax(both[0].change, both[1].change) + 1e-9 * fabs(p->base) + 4 * p->noise)
         conclude(e, GPF_UNRESOLVED, GPF_REASON_JUMP);
     else if (outside)
         conclude(e, unsure ? GPF_UNRESOLVED : GPF_WRONG,
@@ -352,10 +569,11 @@ static void between_slopes(probe *p, const side both[2])
 
 /* Does y have two different slopes here although no op tells of a kink (a caller's op without a
  * side rule, two switches between two points)? A central difference is then confident and wrong. */
-static bool hidden_kink(probe *p, double h, side both[2])
+static bool hidden_kink(probe *p, double h, double h_min, side both[2])
 {
-    both[0] = side_slope(p, -h, h / 1024);
-    both[1] = side_slope(p, h, h / 1024);
+    h_min = inferred(p) ? h_min : h / 1024;
+    both[0] = side_slope(p, -h, h_min);
+    both[1] = side_slope(p, h, h_min);
     const slope *l = &both[0].s, *r = &both[1].s;
     const double apart = fabs(l->value - r->value);
     return l->ok && r->ok && apart > 10 * (l->error + r->error) &&
@@ -368,7 +586,7 @@ static bool looks_kinked(const probe *p)
 {
     const double wide = p->y[0] - 2 * p->base + p->y[1], near = p->y[2] - 2 * p->base + p->y[3],
                  size = fabs(p->y[0]) + fabs(p->y[1]) + fabs(p->y[2]) + fabs(p->y[3]),
-                 noise = 1e3 * GSL_DBL_EPSILON * size + 16 * p->around->noise;
+                 noise = 1e3 * GSL_DBL_EPSILON * size + 16 * p->noise;
     return fabs(wide) > noise && fabs(near) > 0.4 * fabs(wide);
 }
 
@@ -377,7 +595,7 @@ static bool looks_kinked(const probe *p)
  * Waves as long as a part of the step show in none of its points: sin(1e12 x). */
 static bool wavers(probe *p, const slope *s, double gap)
 {
-    const double x = p->e->value, h = s->step, room = fmin(gap / 4, 30 * s->error),
+    const double x = p->origin, h = s->step, room = fmin(gap / 4, 30 * s->error),
                  at[] = { x - 0.8431 * h, x + 0.8431 * h, x - 0.3719 * h, x + 0.3719 * h };
     double most = 0;
     bool apart = false;
@@ -387,7 +605,21 @@ static bool wavers(probe *p, const slope *s, double gap)
         if (i % 2)
             apart |= !(fabs((p->y[i] - p->y[i - 1]) / (at[i] - at[i - 1]) - s->value) <= room);
     }
-    return apart || p->around->noise > 1e-3 * most;
+    return apart || p->noise > 1e-3 * most;
+}
+
+/* Is the base itself beside the line through the points near it, all on one side and by more than they
+ * are off each other? Then there are kinks, or a jump, nearer than they are. */
+static bool base_is_apart(probe *p, const slope *s)
+{
+    double least = INFINITY, most = -INFINITY;
+    central_points(p, fmax(ldexp(p->h0, -14), ldexp(fabs(p->e->value), -42)));
+    for (size_t i = 0; i < 4; i++) {
+        const double off = p->y[i] - p->base - s->value * (p->at[i] - p->origin);
+        least = fmin(least, off);
+        most = fmax(most, off);
+    }
+    return fmin(fabs(least), fabs(most)) > 4 * (most - least) + 8 * GSL_DBL_EPSILON * fabs(p->base);
 }
 
 /* The step law, when both values disagree: GSL's rule without adaptation at smaller and smaller
@@ -399,12 +631,22 @@ static void step_law(probe *p, const slope *first, double h_min)
     enum { UP = 2, MOST = 40, PLATEAU = 3 };
     gpf_element *e = p->e;
     raw s[MOST];
-    int n = 0;
-    for (int j = -UP; j < MOST - UP; j++) {
+    int n = 0, up = UP;
+    while (up < MOST / 2 && ldexp(first->step, 2 * up + 2) <= p->still)
+        up++;
+    for (int j = -up; j < MOST - up; j++) {
         const double h = ldexp(first->step, -2 * j);
         if (j > 0 && h < h_min)
             break;
         central_points(p, h);
+        if (inferred(p) && p->still == 0 && unmoved(p)) { /* then with what is known now */
+            find_steps(p, h);
+            while (up < MOST / 2 && ldexp(first->step, 2 * up + 2) <= p->still)
+                up++;
+            j = -up - 1; /* from the largest step on */
+            n = 0;
+            continue;
+        }
         if (p->moved || !p->finite) {
             n = 0; /* only steps below the nearest kink count */
             continue;
@@ -415,11 +657,15 @@ static void step_law(probe *p, const slope *first, double h_min)
     }
     slope best = { .error = INFINITY };
     int plateau = 0;
+    bool bent = inferred(p); /* at every step of the plateau a kink might account for the gap */
     for (int i = n; i-- > 0; plateau++) {
         const double error = s[i].truncation + s[i].rounding;
         if (plateau > 0 && !(fabs(s[i].value - best.value) <=
                              GPF__SAFETY * (error + best.error) + 1e-12 * fabs(best.value)))
             break;
+        bent &= fabs(e->analytic - s[i].value) <=
+                GPF__SAFETY * error + s[i].bend +
+                    own_rounding(e->analytic, s[i].value, p->around->rounding);
         if (error < best.error)
             best = (slope){ s[i].value, error, s[i].step, true };
     }
@@ -436,16 +682,17 @@ static void step_law(probe *p, const slope *first, double h_min)
     const double gap = fabs(e->analytic - best.value);
     const bool accident = last->step < best.step && last->truncation > best.error &&
                           last->rounding < gap && fabs(e->analytic - last->value) < 0.2 * gap;
-    bool unsure = accident || vague(p, &best);
+    bool unsure = accident || bent || vague(p, &best);
     side both[2];
-    if (!agree && !unsure && plateau >= PLATEAU) {
-        if (hidden_kink(p, best.step, both)) {
+    if (!agree && (!unsure || bent) && plateau >= PLATEAU) {
+        if (hidden_kink(p, best.step, h_min, both)) {
             between_slopes(p, both);
             return;
         }
         /* A base value far off what lies around it, as at a pole: no step was small enough. */
         central_points(p, best.step);
-        unsure = looks_kinked(p) || wavers(p, &best, gap);
+        unsure = unsure || looks_kinked(p) || wavers(p, &best, gap) ||
+                 (inferred(p) && base_is_apart(p, &best));
     }
     /* GSL's own adapted value, where that is of the plateau */
     const bool same = fabs(first->value - best.value) <= GPF__SAFETY * (first->error + best.error);
@@ -489,7 +736,14 @@ static bool from_own_piece(probe *p, const side both[2], const slope *central_sl
 {
     enum { SMALLER = 3 };
     gpf_element *e = p->e;
-    const slope *best = central_slope->ok ? central_slope : NULL;
+    const slope *best = central_slope->ok ? central_slope : NULL, *l = &both[0].s, *r = &both[1].s;
+    /* Nobody is accused with one of two different slopes, or beside a jump. */
+    bool sure = true;
+    if (inferred(p)) {
+        if (l->ok && r->ok && fabs(l->value - r->value) > GPF__SAFETY * (l->error + r->error))
+            return false;
+        sure = (l->ok || !both[0].finite) && (r->ok || !both[1].finite);
+    }
     for (int i = 0; i < 2; i++)
         if (both[i].own_piece && both[i].s.ok && (!best || both[i].s.error < best->error))
             best = &both[i].s;
@@ -514,7 +768,44 @@ static bool from_own_piece(probe *p, const side both[2], const slope *central_sl
             again.ok && fabs(again.value - best->value) <=
                             GPF__SAFETY * (again.error + best->error) + 1e-12 * fabs(best->value);
     }
+    flat &= sure;
     conclude(e, flat ? GPF_WRONG : GPF_UNRESOLVED, flat ? GPF_REASON_FLAT_GAP : GPF_REASON_NOISE);
+    return true;
+}
+
+/* A kink may be inside the stencil, but no op tells where. Where a smaller stencil has none, or one
+ * too weak to matter, its slope is the derivative; the error is the most that a kink could do. */
+static bool right_beside_kink(probe *p, double h, double h_min)
+{
+    slope best = { .error = INFINITY };
+    for (; h >= h_min; h /= RETREAT) {
+        central_points(p, h);
+        const raw r = raw_central(p, h);
+        const double error = r.truncation + r.rounding + r.bend;
+        if (p->finite && error < best.error)
+            best = (slope){ r.value, error, h, true };
+        if (r.rounding > best.error)
+            break;
+    }
+    if (!best.ok || !resolved(p, &best) || !agrees(p, &best))
+        return false;
+    take(p->e, &best);
+    conclude(p->e, GPF_RIGHT, GPF_REASON_NONE);
+    return true;
+}
+
+/* Beside the end of y's domain: is the slope of the other side the analytic value? */
+static bool right_on_one_side(probe *p, double h, double h_min)
+{
+    const bool left = isfinite(p->y[0]) && isfinite(p->y[2]),
+               right = isfinite(p->y[1]) && isfinite(p->y[3]);
+    if (left == right)
+        return false;
+    const side s = side_slope(p, left ? -16 * h : 16 * h, h_min);
+    if (!s.s.ok || !resolved(p, &s.s) || !agrees(p, &s.s))
+        return false;
+    take(p->e, &s.s);
+    conclude(p->e, GPF_RIGHT, GPF_REASON_NONE);
     return true;
 }
 
@@ -546,25 +837,38 @@ static void decide(probe *p)
         conclude(e, GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
         return;
     }
-    if (!isfinite(p->around->noise)) { /* another rounding of it has no value at all */
+    if (!isfinite(p->noise)) { /* another rounding of it has no value at all */
         conclude(e, GPF_UNRESOLVED, GPF_REASON_NOISE);
         return;
     }
     /* y may vary on the element's own scale, however small that is beside its tensor's */
-    const double h0 = first_step(e->value, p->around->typical),
-                 h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
-                 h_max = fmax(ldexp(h0, 13), 0.0625);
+    const bool grid = p->line->grid;
+    const double h0 = p->line->step > 0 ? p->line->step : first_step(e->value, p->around->typical);
+    p->h0 = h0;
+    double h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
+           h_max = fmax(ldexp(h0, 13), 0.0625);
+    if (grid) { /* the step is all that is known of the scale; it must move the variable */
+        h_min = fmax(ldexp(h0, 16 - MIN_STEP_BITS), ldexp(fabs(e->value), -42));
+        h_max = ldexp(h0, 13);
+    }
     double h = h0, kink_step = 0;
     central_points(p, h);
     p->reaction = reaction_of(p, h);
     const double near = stirred(p) / h;
-    if (e->analytic == 0 && !p->reacted && no_reaction_at_all(p, h_max)) {
+    if (e->analytic == 0 &&
+        (grid ? silent(p, h0, h_max) : !p->reacted && no_reaction_at_all(p, h_max))) {
         e->numeric = 0;
-        e->error = p->moved ? near : stirred(p) / h_max;
+        e->error = grid ? p->noise / h_max : p->moved ? near : stirred(p) / h_max;
         e->step = h;
         conclude(e, GPF_VACUOUS, GPF_REASON_NO_REACTION);
         return;
     }
+    if (inferred(p) && unmoved(p))
+        find_steps(p, h);
+    if (grid)
+        central_points(p, h); /* they are known; others were asked for since */
+    if (inferred(p) && !p->finite && right_on_one_side(p, h, h_min))
+        return;
     /* Retreat to the largest stencil without a kink. One at the base point itself stays. */
     while (p->moved || !p->finite) {
         kink_step = h;
@@ -576,6 +880,10 @@ static void decide(probe *p)
         central_points(p, h /= RETREAT);
     }
     const bool suspicious = looks_kinked(p);
+    if (suspicious && inferred(p) && right_beside_kink(p, h, h_min))
+        return;
+    if (grid)
+        central_points(p, h);
     slope s = central(p, h);
     if (!(s.ok && resolved(p, &s)) && kink_step == 0)
         s = better(p, s, h, h_max, h_min);
@@ -585,7 +893,7 @@ static void decide(probe *p)
         return;
     }
     side both[2];
-    if (suspicious && s.ok && hidden_kink(p, h, both)) {
+    if (suspicious && s.ok && hidden_kink(p, h, h_min, both)) {
         between_slopes(p, both);
         return;
     }
@@ -607,6 +915,8 @@ static void decide(probe *p)
 void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *e)
 {
     probe p = { .line = line, .e = e, .around = around, .base = around->base };
+    p.origin = line->grid ? 0 : e->value;
+    p.noise = around->noise;
     e->numeric = e->error = e->step = e->left = e->right = e->left_error = e->right_error =
         e->kink_step = GSL_NAN;
     e->digits = 0;

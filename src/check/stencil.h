@@ -21,9 +21,10 @@ typedef struct gpf__line {
     /* As gpf_overlay_side; NULL: nothing is known of sides, all records are zero, and kinks are
      * inferred. */
     int (*side)(void *arg, gpf_node node, size_t element, int *side);
-    /* Every t is a power of two times the first step: elements that share their points (the rows of
+    /* Every step is a power of two times the first: elements that share their points (the rows of
      * a Jacobian's column) ask for the same ones. Else GSL's second stage takes the step it likes. */
     bool grid;
+    double step; /* the first one; 0: from the element and around->typical */
 } gpf__line;
 
 /* What the decision knows beside the element. */
@@ -40,6 +41,9 @@ void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *
 
 /* The same for element e->k of target e->tensor of an overlay. */
 void gpf__decide_on(gpf_overlay *o, const gpf__around *around, gpf_element *e);
+
+/* The step to begin with where a variable matters on that scale. */
+double gpf__first_step(double scale);
 
 /* 1 if the gap between both values is within what both may be off by; rounding is the analytic
  * one's. */

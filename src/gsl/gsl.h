@@ -4,9 +4,10 @@
  *   kind.c     the seven structures as rows: sizes and calls
  *   call.c     a guarded call: poison, guards, x untouched, status, counts
  *   probe.c    how a callback behaves, before any difference: explanations
- *   noise.c    the noise of values at a point
+ *   scatter.c  the noise of values at a point
  *   column.c   F along one variable (or a group of them), all rows at once: gpf__line of each row
- *   jacobian.c the entries of the parts that are first derivatives of f
+ *   entries.c  the entries of the parts that are first derivatives of f
+ *   pattern.c  the groups of columns of a sparsity pattern
  *   second.c   fvv; product.c: J u, J' u, J'J of multilarge
  *   random.c   the fast mode
  *   fdf.c      a check: memory, the order of things, explanations, results
@@ -15,6 +16,7 @@
 #ifndef GPF_GSL_GSL_H
 #define GPF_GSL_GSL_H
 
+#include "base/text.h"
 #include "check/explain.h"
 #include "check/stencil.h"
 
@@ -51,8 +53,41 @@ struct gpf_fdf_kind {
     int (*has)(const void *s, gpf__route r);            /* is there a function for it */
     /* Calls it; its status, 0 for void. The vectors are wrapped here, nothing is copied. */
     int (*call)(const void *s, gpf__route r, const gpf__args *a);
-    int time; /* 1: the last variable is t, whose derivative is a part of its own */
+    int time;    /* 1: the last variable is t, whose derivative is a part of its own */
+    int indices; /* of an entry of d in a label: 0 df, 1 df[j], 2 J[i,j] */
 };
+/* The function that serves a route: "df", "jacobian". kind.c */
+const char *gpf__route_name(const gpf_fdf_kind *k, gpf__route r);
+
+/* The outputs of a call. */
+typedef enum gpf__output {
+    GPF__OUT_F,
+    GPF__OUT_D,
+    GPF__OUT_DT,
+    GPF__OUT_V, /* args.out */
+    GPF__OUT_JTJ,
+    GPF__N_OUTPUTS
+} gpf__output;
+
+/* What outputs hold before a call. A NaN with a payload of its own can be told from every NaN that
+ * a callback computes, and is not taken for a value: it stays where nothing was written, and comes
+ * back where something was added to it. Which of both it was, a call with numbers tells. */
+typedef enum gpf__poison { GPF__POISON_NAN, GPF__POISON_NUMBER, GPF__POISON_ZERO } gpf__poison;
+/* The number that entry k of an output holds then; in (1, 2), each another. */
+double gpf__poison_number(gpf__output o, size_t k);
+
+/* What the calls of a route did wrong so far. */
+typedef struct gpf__mishap {
+    bool wrote_x, wrote_outside;
+    bool accumulates; /* set by the probe: outputs are zeroed before every call from then on */
+    size_t failures;  /* calls with a status other than GSL_SUCCESS */
+    int status;       /* of the first of them */
+    double *at;       /* n: the x of it */
+    size_t unfilled[GPF__N_OUTPUTS]; /* entries the poison was left in, in the call that had most */
+    size_t unfilled_first[GPF__N_OUTPUTS];
+    size_t nonfinite[GPF__N_OUTPUTS]; /* entries written, but NaN or infinite, in the last call */
+    size_t nonfinite_first[GPF__N_OUTPUTS];
+} gpf__mishap;
 
 /* One check in the making. */
 typedef struct gpf__subject gpf__subject;
@@ -61,40 +96,56 @@ struct gpf__subject {
     const void *structure;
     size_t n, m, n_d; /* variables, values, columns of d */
     const gpf_fdf_options *how;
-    double *x;     /* n: where */
-    double *f;     /* m: there */
-    double *noise; /* m: of f there */
+    double *x;      /* n: where */
+    double *f;      /* m: there */
+    double *noise;  /* m: of f there; the driver measures it, at least `spread` */
+    double *spread; /* m: by how much f differs from call to call at the same x */
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
                       the last; NULL in the fast mode of multilarge */
-    double *arena; /* of call.c: guarded copies of all arguments */
+    bool squares; /* multilarge: J'J is asked for; not where n x n would be too much memory */
+    struct gpf__frame *frame; /* of call.c: guarded copies of all arguments */
     size_t n_calls[GPF__N_ROUTES];
-    /* What the calls so far did wrong, once per kind and route: call.c fills it, probe.c makes
-     * explanations of it. */
-    struct gpf__mishap {
-        unsigned seen;   /* bit of a gpf_explanation_kind < 32 */
-        int status;      /* of the first failure */
-        size_t entry;    /* the first entry not finite / not filled */
-        size_t unfilled; /* entries never written, in the call that had most */
-    } mishap[GPF__N_ROUTES];
+    gpf__poison poison; /* what outputs hold before the next call */
+    gpf__mishap mishap[GPF__N_ROUTES];
     gpf_explanation *explanation;
-    int n_explanation, room;
+    size_t n_explanation, room;
+    unsigned named; /* bit p: what is wrong with part p has been said, gpf__explain is not asked */
     struct gpf_fdf *result;
 };
 
 /* A guarded call. x and u are copied, outputs poisoned before, checked and copied out after: entries
- * never written are NaN there. GSL_SUCCESS, or the callback's status (outputs are NaN then); what it
- * did wrong is in s->mishap. call.c */
+ * never written are NaN there (of J'J, the lower half counts). GSL_SUCCESS, or the callback's status
+ * (outputs are NaN then); what it did wrong is in s->mishap. No allocation. call.c */
 int gpf__call(gpf__subject *s, gpf__route r, const gpf__args *a);
 int gpf__call_alloc(gpf__subject *s);
+void gpf__call_free(gpf__subject *s);
+/* Entry k of an output as the last call left it: the poison if it was not written. */
+double gpf__call_raw(const gpf__subject *s, gpf__output o, size_t k);
+/* Did the last call leave its poison there, or add to it? */
+bool gpf__is_poison(const gpf__subject *s, gpf__output o, size_t k);
 
 /* How it behaves; fills s->f and s->d on the way and adds explanations. GSL_ENOMEM. probe.c */
 int gpf__probe(gpf__subject *s);
-int gpf__add(gpf__subject *s, gpf_explanation e); /* GSL_ENOMEM */
+int gpf__describe(gpf__subject *s); /* explanations of s->mishap, when all calls are made */
+int gpf__add(gpf__subject *s, gpf_explanation e); /* GSL_ENOMEM. fdf.c */
+/* The same: kind, part (-1: the whole) and a text. */
+int gpf__say(gpf__subject *s, gpf_explanation_kind kind, int part, const char *format, ...)
+    GPF_PRINTF(4, 5);
+/* Number k of a stream of the seed, in [0, 1): the same on every machine. */
+double gpf__uniform(const gpf__subject *s, size_t stream, size_t k);
+/* Is variable j held by its bounds? Is the point inside them? */
+bool gpf__is_fixed(const gpf__subject *s, size_t j);
+bool gpf__is_inside(const gpf__subject *s, const double *x);
 
-/* The noise of m values along a direction v of the variables (ECnoise, 8 to 24 evaluations), at
- * least that of rounding; infinity where it cannot be told. by: f, or any route's values. noise.c */
+/* The noise of f's m values along direction v, whose elements are of the size of the variables'
+ * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
+ * least that of rounding. GSL_ENOMEM. scatter.c */
 int gpf__noise(gpf__subject *s, const double *v, double *noise);
+/* The same of anything: `values` gives `count` numbers at x. */
+typedef int gpf__sampled(void *arg, const double *x, double *values);
+int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
+                 double *noise);
 
 /* F along variables that share no row: column j alone, or a group of a pattern. Points are kept, so
  * that all rows that ask for the same t cost one evaluation. column.c */
@@ -109,8 +160,24 @@ gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
 double gpf__typical(const gpf__subject *s, size_t j); /* magnitude of variable j, for the step */
 size_t gpf__column_evaluations(const gpf__column *c); /* since it was set */
 
-/* All entries of parts 0 and dfdt into the result. jacobian.c */
+/* All entries of parts 0 and dfdt into the result, and explanations of what is outside the pattern.
+ * Stopped by progress or max_failures: s->result->stopped. GSL_ENOMEM. entries.c */
 int gpf__check_jacobian(gpf__subject *s);
+
+/* A pattern, by columns and by rows, and groups of columns without a common row (A. R. Curtis, M. J.
+ * D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, 1974). pattern.c */
+typedef struct gpf__pattern {
+    size_t n, m, n_group;
+    size_t *column, *row_of;  /* column j's rows: row_of[column[j] .. column[j + 1]), ascending */
+    size_t *row, *column_of;  /* row i's columns */
+    size_t *group, *variable; /* group g's variables: variable[group[g] .. group[g + 1]) */
+} gpf__pattern;
+/* Of the first m rows and n columns; skip: columns to leave out of the groups, or NULL. NULL without
+ * memory. Any format of GSL's. */
+gpf__pattern *gpf__pattern_alloc(const gsl_spmatrix *a, size_t m, size_t n,
+                                 const unsigned char *skip);
+void gpf__pattern_free(gpf__pattern *p);
+bool gpf__pattern_has(const gpf__pattern *p, size_t i, size_t j);
 int gpf__check_random(gpf__subject *s);    /* the same in the fast mode. random.c */
 int gpf__check_fdf_route(gpf__subject *s); /* part fdf. probe.c */
 int gpf__check_products(gpf__subject *s);  /* parts J' u, J'J. product.c */
@@ -120,9 +187,9 @@ int gpf__check_second(gpf__subject *s);    /* part fvv. second.c */
 struct gpf_fdf {
     const gpf_fdf_kind *kind;
     size_t n, m;
-    gsl_vector *x;
+    gsl_vector x; /* whose data is owned */
     double *f;
-    char **names;
+    char **names; /* of the variables; one block of memory */
     gpf_fdf_part part[6];
     size_t n_part;
     gpf_element *element;
@@ -130,9 +197,15 @@ struct gpf_fdf {
     gpf_explanation *explanation;
     size_t n_explanation;
     gpf_fdf_calls calls;
-    bool stopped;
+    bool stopped; /* whoever fills a part sets it when progress or max_failures says so */
 };
-/* A new part; its elements are then added in order. -1 without memory. fdf.c */
+/* The part of that name, NULL if there is none. fdf.c */
+gpf_fdf_part *gpf__part_named(struct gpf_fdf *c, const char *name);
+/* Entry k of a part: gpf_fdf_label. */
+char *gpf__entry_label(const struct gpf_fdf *c, size_t part, size_t k, char *buf, size_t size);
+/* Asks progress and max_failures; true (and result->stopped) if the check shall end. fdf.c */
+bool gpf__stop(gpf__subject *s, size_t done, size_t total);
+/* A new part; its elements are then added, in any order. -1 without memory. fdf.c */
 int gpf__part(gpf__subject *s, const char *name, size_t rows, size_t cols);
 int gpf__element(gpf__subject *s, const gpf_element *e); /* to part e->tensor, the last one */
 
