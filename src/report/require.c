@@ -127,10 +127,12 @@ gpf_outcome gpf_require_check(gpf_required *r, const gpf_check *c, const char *n
 /* A name after "ok N - ": a '#' would begin a directive. */
 static void put_name(FILE *out, const char *name)
 {
-    for (; *name; name++) {
+    while (*name) {
+        const int n = control(name);
         if (*name == '#' || *name == '\\')
             putc('\\', out);
-        putc(control(name) ? ' ' : *name, out);
+        putc(n ? ' ' : *name, out);
+        name += n ? n : 1;
     }
 }
 
