@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "check/stencil.h"
 
+#include <float.h>
 #include <gsl/gsl_deriv.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -15,6 +16,7 @@ typedef struct probe {
     double origin;         /* what the points are counted from: the element's value; a grid's: 0 */
     double base, reaction; /* y at the base; how strongly it reacts, as a slope */
     double noise;          /* of y */
+    double h0;             /* the first step */
     double still;          /* y does not move at all nearer than that; 0: not looked for */
     double used;           /* step of the points GSL last asked for */
     /* The points of the last stencil, evaluated together, served to GSL one by one. */
@@ -373,8 +375,12 @@ static void find_steps(probe *p, double h)
         least = least_move(p, least);
     }
     p->still = lo;
-    if (!(least < INFINITY))
+    if (!(least < INFINITY)) {
+        /* Constant; or a float, or where it could move is saturated. */
+        p->still = ldexp(p->h0, 13);
+        p->noise = fmax(p->noise, FLT_EPSILON * fabs(p->base) + GSL_DBL_EPSILON);
         return;
+    }
     for (int k = 0; k < NARROW; k++) {
         const double mid = lo + (hi - lo) / 2;
         central_points(p, mid);
@@ -418,13 +424,14 @@ typedef struct side {
     slope s;
     double limit, change; /* largest difference of y from the base on this side */
     bool own_piece, finite;
-    bool jump; /* y differs from the base however near */
+    bool jump;   /* y differs from the base however near */
+    double near; /* inferred: nearest to the base at which it is known to be the slope there */
 } side;
 
 /* Do the chords from the base to nearer and nearer points, until noise would hide that it is the
  * analytic value they lead to, tend to the slope as those of a smooth y do, in proportion to their
  * length? The points of the one-sided rule of step h are the last evaluated. */
-static bool leads_to_base(probe *p, double h, const slope *s, double h_min)
+static bool leads_to_base(probe *p, double h, const slope *s, double h_min, double *near)
 {
     enum { MOST = 8 };
     const double gap = fabs(p->e->analytic - s->value),
@@ -443,6 +450,7 @@ static bool leads_to_base(probe *p, double h, const slope *s, double h_min)
             if (!(off <= GPF__SAFETY * (s->error + noise) + 2 * sag * fabs(d / h)))
                 return false;
             hidden = noise > gap / 4;
+            *near = fabs(d);
         }
     }
     return true;
@@ -480,7 +488,7 @@ static side inferred_side_slope(probe *p, double h, double h_min)
         first = first > 0 ? first : r.change;
         r.s = one_sided(p, h);
         one_sided_points(p, h);
-        if (r.s.ok && leads_to_base(p, h, &r.s, h_min)) {
+        if (r.s.ok && leads_to_base(p, h, &r.s, h_min, &r.near)) {
             r.limit = p->base;
             return r;
         }
@@ -510,6 +518,13 @@ static side side_slope(probe *p, double h, double h_min)
     return r;
 }
 
+/* Are both slopes known down to so near the base that it would be a rare accident if it lay between
+ * other kinks yet? Not where noise is large, or was taken to be by a kink. */
+static bool proven_near(const probe *p, const side both[2])
+{
+    return !inferred(p) || fmax(both[0].near, both[1].near) <= ldexp(p->h0, -12);
+}
+
 /* Both sides have a slope of their own: the analytic value must lie between them. */
 static void between_slopes(probe *p, const side both[2])
 {
@@ -537,7 +552,7 @@ static void between_slopes(probe *p, const side both[2])
                  slack = GPF__SAFETY * error + own_rounding(lo, hi, p->around->rounding),
                  jump = fabs(both[1].limit - both[0].limit);
     const bool outside = !(e->analytic >= lo - slack && e->analytic <= hi + slack),
-               unsure = vague(p, l) || vague(p, r);
+               unsure = vague(p, l) || vague(p, r) || !proven_near(p, both);
     if (!isfinite(e->analytic))
         conclude(e, unsure ? GPF_UNRESOLVED : GPF_WRONG, GPF_REASON_NOT_FINITE);
     else if (jump >
@@ -814,6 +829,7 @@ static void decide(probe *p)
     /* y may vary on the element's own scale, however small that is beside its tensor's */
     const bool grid = p->line->grid;
     const double h0 = p->line->step > 0 ? p->line->step : first_step(e->value, p->around->typical);
+    p->h0 = h0;
     double h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
            h_max = fmax(ldexp(h0, 13), 0.0625);
     if (grid) { /* the step is all that is known of the scale; it must move the variable */

@@ -234,6 +234,7 @@ static void close_subject(gpf__subject *s)
     gpf__call_free(s);
     free(s->x);
     free(s->d);
+    free(s->beside);
     free(s->explanation);
     gpf_fdf_free(s->result);
 }
@@ -414,6 +415,8 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
     gpf_fdf *c = s->result;
     size_t n = 0, first = 0;
     char label[128];
+    if (s->named >> part & 1)
+        return GSL_SUCCESS;
     for (size_t i = 0; i < c->n_element; i++) {
         const gpf_element *e = &c->element[i];
         if ((size_t)e->tensor == part && e->verdict == GPF_WRONG &&

@@ -114,7 +114,7 @@ static void learn(known *k, const sight *s)
         k->believed = fmax(k->believed, s->sigma);
     /* Nothing but rounding, or the same when nearer: noise. */
     k->closed = s->flat || s->sigma <= 64 * DBL_EPSILON * s->size ||
-                (k->sigma >= 0 && s->plain && s->sigma >= k->sigma / 8);
+                (k->sigma >= 0 && s->plain && !s->kinked && s->sigma >= k->sigma / 8);
     k->sigma =
         k->closed && !s->flat && s->plain ? fmax(s->sigma, fmin(k->sigma, 8 * s->sigma)) : s->sigma;
 }
