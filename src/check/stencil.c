@@ -608,6 +608,20 @@ static bool wavers(probe *p, const slope *s, double gap)
     return apart || p->noise > 1e-3 * most;
 }
 
+/* Is the base itself beside the line through the points near it, all on one side and by more than they
+ * are off each other? Then there are kinks, or a jump, nearer than they are. */
+static bool base_is_apart(probe *p, const slope *s)
+{
+    double least = INFINITY, most = -INFINITY;
+    central_points(p, fmax(ldexp(p->h0, -14), ldexp(fabs(p->e->value), -42)));
+    for (size_t i = 0; i < 4; i++) {
+        const double off = p->y[i] - p->base - s->value * (p->at[i] - p->origin);
+        least = fmin(least, off);
+        most = fmax(most, off);
+    }
+    return fmin(fabs(least), fabs(most)) > 4 * (most - least) + 8 * GSL_DBL_EPSILON * fabs(p->base);
+}
+
 /* The step law, when both values disagree: GSL's rule without adaptation at smaller and smaller
  * steps, until rounding would hide the gap. The steps at the small end that agree with each other
  * are the truth: truncation is gone there and the noise is known. If the analytic value is apart
@@ -677,7 +691,8 @@ static void step_law(probe *p, const slope *first, double h_min)
         }
         /* A base value far off what lies around it, as at a pole: no step was small enough. */
         central_points(p, best.step);
-        unsure = unsure || looks_kinked(p) || wavers(p, &best, gap);
+        unsure = unsure || looks_kinked(p) || wavers(p, &best, gap) ||
+                 (inferred(p) && base_is_apart(p, &best));
     }
     /* GSL's own adapted value, where that is of the plateau */
     const bool same = fabs(first->value - best.value) <= GPF__SAFETY * (first->error + best.error);
