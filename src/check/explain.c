@@ -523,9 +523,7 @@ static int explain_zero(block *b)
 {
     size_t zero = 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (!known(b, i))
-            continue;
-        if (b->e->analytic[i] != 0)
+        if (b->e->analytic[i] != 0) /* also one that is no evidence otherwise */
             return false;
         zero += b->open[i];
     }
@@ -759,8 +757,6 @@ static bool line_zero(const block *b, scope o, line *l)
     size_t zero = 0;
     for (size_t k = 0; k < o.n; k++) {
         const size_t i = o.first + k * o.step;
-        if (!known(b, i))
-            continue;
         if (b->e->analytic[i] != 0)
             return false;
         zero += b->open[i];
@@ -784,7 +780,7 @@ static void read_line(block *b, bool column, size_t k, line *l)
         const double x = e->x[k * e->x_col], slack = 1e-13 * fabs(r.c);
         for (int way = 0; way < 2; way++) {
             const double f = way ? 1 / x : x;
-            if (f >= lo - slack && f <= hi + slack) {
+            if (f >= lo - slack && f <= hi + slack && log2(fabs(f) / fmax(hi - lo, slack)) >= 8) {
                 l->kind = GPF_MISSING_FACTOR;
                 r.c = f;
                 r.named = true;
@@ -923,7 +919,7 @@ static bool explain_swapped_lines(block *b, bool column)
             const score s = judge(b, one, 1, model, arg, 1), t = judge(b, two, 1, model, arg, 1);
             const score both = { s.told + t.told, s.matched + t.matched, s.wrong + t.wrong,
                                  s.said + t.said, s.bits + t.bits,       0 };
-            if (!s.matched || !t.matched || !enough(&both, 2, 12))
+            if (!s.matched || !t.matched || !enough(&both, 2, 1 + 2 * log2((double)n)))
                 continue;
             gpf_explanation *x = add(b, GPF_SWAPPED);
             *(column ? &x->column : &x->row) = arg[0];
@@ -962,7 +958,7 @@ static int explain_swapped_entries(block *b)
             const ptrdiff_t arg[] = { (ptrdiff_t)wrong[p], (ptrdiff_t)wrong[q] };
             const scope o = { wrong[p], wrong[q] - wrong[p], 2, true };
             const score s = judge(b, o, 1, see_swapped_entries, arg, 1);
-            if (!enough(&s, 2, 12))
+            if (!enough(&s, 2, 1 + 2 * log2((double)n)))
                 continue;
             gpf_explanation *x = add(b, GPF_SWAPPED);
             char one[64], two[64];

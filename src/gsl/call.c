@@ -42,7 +42,7 @@ static double from_bits(uint64_t b)
     return x;
 }
 
-double gpf__poison_number(gpf__output o, size_t k)
+double gpf__poison_number(gpf__slot o, size_t k)
 {
     return 1 + ldexp((double)(gpf__mix(k * GPF__N_OUTPUTS + (uint64_t)o + 1) >> 12 | 1), -52);
 }
@@ -134,12 +134,12 @@ void gpf__call_free(gpf__subject *s)
     s->mishap[0].at = NULL;
 }
 
-double gpf__call_raw(const gpf__subject *s, gpf__output o, size_t k)
+double gpf__call_raw(const gpf__subject *s, gpf__slot o, size_t k)
 {
     return s->frame->zone[o].data[k];
 }
 
-bool gpf__is_poison(const gpf__subject *s, gpf__output o, size_t k)
+bool gpf__is_poison(const gpf__subject *s, gpf__slot o, size_t k)
 {
     const struct gpf__frame *f = s->frame;
     const double left = f->zone[o].data[k];
@@ -148,7 +148,7 @@ bool gpf__is_poison(const gpf__subject *s, gpf__output o, size_t k)
     return f->poison == GPF__POISON_NUMBER && bits_of(left) == bits_of(gpf__poison_number(o, k));
 }
 
-static void put_poison(struct gpf__frame *f, gpf__output o, size_t size)
+static void put_poison(struct gpf__frame *f, gpf__slot o, size_t size)
 {
     double *to = f->zone[o].data;
     const double nan = from_bits(POISON + (f->before_number & 0xffffffffu));
@@ -160,7 +160,7 @@ static void put_poison(struct gpf__frame *f, gpf__output o, size_t size)
 
 /* What one output of the call came to; into the caller's array, the poison as a plain NaN. Of J'J
  * only the lower half is anybody's business. */
-static void take_output(gpf__subject *s, gpf__mishap *h, gpf__output o, double *to, size_t size)
+static void take_output(gpf__subject *s, gpf__mishap *h, gpf__slot o, double *to, size_t size)
 {
     const double *from = s->frame->zone[o].data;
     size_t unfilled = 0, first = 0;
@@ -212,7 +212,7 @@ int gpf__call(gpf__subject *s, gpf__route r, const gpf__args *a)
     if (n_u)
         memcpy(f->zone[U].data, a->u, n_u * sizeof *a->u);
     resize(&f->zone[GPF__OUT_V], a->out ? size[GPF__OUT_V] : 0);
-    for (gpf__output o = 0; o < GPF__N_OUTPUTS; o++) {
+    for (gpf__slot o = 0; o < GPF__N_OUTPUTS; o++) {
         in[o] = to[o] ? f->zone[o].data : NULL;
         if (to[o])
             put_poison(f, o, size[o]);
@@ -234,7 +234,7 @@ int gpf__call(gpf__subject *s, gpf__route r, const gpf__args *a)
         h->status = status;
         memcpy(h->at, a->x, s->n * sizeof *a->x);
     }
-    for (gpf__output o = 0; o < GPF__N_OUTPUTS; o++) {
+    for (gpf__slot o = 0; o < GPF__N_OUTPUTS; o++) {
         if (to[o] && status == GSL_SUCCESS)
             take_output(s, h, o, to[o], size[o]);
         for (size_t k = 0; to[o] && status != GSL_SUCCESS && k < size[o]; k++)

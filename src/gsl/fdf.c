@@ -234,6 +234,7 @@ static void close_subject(gpf__subject *s)
     gpf__call_free(s);
     free(s->x);
     free(s->d);
+    free(s->beside);
     free(s->explanation);
     gpf_fdf_free(s->result);
 }
@@ -414,6 +415,8 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
     gpf_fdf *c = s->result;
     size_t n = 0, first = 0;
     char label[128];
+    if (s->named >> part & 1)
+        return GSL_SUCCESS;
     for (size_t i = 0; i < c->n_element; i++) {
         const gpf_element *e = &c->element[i];
         if ((size_t)e->tensor == part && e->verdict == GPF_WRONG &&
@@ -647,8 +650,10 @@ static bool may_be_zero(const gpf_fdf_part *p)
            p->tally.count[GPF_VACUOUS] == p->tally.checked && p->tally.checked > 0;
 }
 
-static bool is_tested(const gpf_fdf_part *p)
+bool gpf__part_tested(const gpf_fdf_part *p)
 {
+    if (may_be_zero(p))
+        return true;
     return p->block.directions > 0 ? p->block.verdict == GPF_RIGHT
                                    : p->tally.count[GPF_RIGHT] + p->tally.count[GPF_KINK] > 0;
 }
@@ -659,7 +664,7 @@ gpf_outcome gpf_fdf_outcome(const gpf_fdf *c)
     for (size_t p = 0; p < c->n_part; p++) {
         if (c->part[p].tally.count[GPF_WRONG])
             return GPF_OUTCOME_WRONG;
-        tested &= is_tested(&c->part[p]) || may_be_zero(&c->part[p]);
+        tested &= gpf__part_tested(&c->part[p]);
     }
     for (size_t i = 0; i < c->n_explanation; i++) {
         if (c->explanation[i].severity == GPF_FAULT)

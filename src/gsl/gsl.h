@@ -60,29 +60,30 @@ struct gpf_fdf_kind {
 const char *gpf__route_name(const gpf_fdf_kind *k, gpf__route r);
 
 /* The outputs of a call. */
-typedef enum gpf__output {
+typedef enum gpf__slot {
     GPF__OUT_F,
     GPF__OUT_D,
     GPF__OUT_DT,
     GPF__OUT_V, /* args.out */
     GPF__OUT_JTJ,
     GPF__N_OUTPUTS
-} gpf__output;
+} gpf__slot;
 
 /* What outputs hold before a call. A NaN with a payload of its own can be told from every NaN that
  * a callback computes, and is not taken for a value: it stays where nothing was written, and comes
  * back where something was added to it. Which of both it was, a call with numbers tells. */
 typedef enum gpf__poison { GPF__POISON_NAN, GPF__POISON_NUMBER, GPF__POISON_ZERO } gpf__poison;
 /* The number that entry k of an output holds then; in (1, 2), each another. */
-double gpf__poison_number(gpf__output o, size_t k);
+double gpf__poison_number(gpf__slot o, size_t k);
 
 /* What the calls of a route did wrong so far. */
 typedef struct gpf__mishap {
     bool wrote_x, wrote_outside;
     bool accumulates; /* set by the probe: outputs are zeroed before every call from then on */
-    size_t failures;  /* calls with a status other than GSL_SUCCESS */
-    int status;       /* of the first of them */
-    double *at;       /* n: the x of it */
+    bool adds[GPF__N_OUTPUTS];       /* to which of them it adds */
+    size_t failures;                 /* calls with a status other than GSL_SUCCESS */
+    int status;                      /* of the first of them */
+    double *at;                      /* n: the x of it */
     size_t unfilled[GPF__N_OUTPUTS]; /* entries the poison was left in, in the call that had most */
     size_t unfilled_first[GPF__N_OUTPUTS];
     size_t nonfinite[GPF__N_OUTPUTS]; /* entries written, but NaN or infinite, in the last call */
@@ -98,12 +99,13 @@ struct gpf__subject {
     const gpf_fdf_options *how;
     double *x;      /* n: where */
     double *f;      /* m: there */
-    double *noise;  /* m: of f there; the driver measures it, at least `spread` */
+    double *noise;  /* m: of f there, at least `spread`; gpf__check_jacobian measures it */
     double *spread; /* m: by how much f differs from call to call at the same x */
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
                       the last; NULL in the fast mode of multilarge */
-    bool squares; /* multilarge: J'J is asked for; not where n x n would be too much memory */
+    bool squares;   /* multilarge: J'J is asked for; not where n x n would be too much memory */
+    double *beside; /* n + m: x' and f(x') if J is the same there to the last bit; else NULL */
     struct gpf__frame *frame; /* of call.c: guarded copies of all arguments */
     size_t n_calls[GPF__N_ROUTES];
     gpf__poison poison; /* what outputs hold before the next call */
@@ -121,9 +123,9 @@ int gpf__call(gpf__subject *s, gpf__route r, const gpf__args *a);
 int gpf__call_alloc(gpf__subject *s);
 void gpf__call_free(gpf__subject *s);
 /* Entry k of an output as the last call left it: the poison if it was not written. */
-double gpf__call_raw(const gpf__subject *s, gpf__output o, size_t k);
+double gpf__call_raw(const gpf__subject *s, gpf__slot o, size_t k);
 /* Did the last call leave its poison there, or add to it? */
-bool gpf__is_poison(const gpf__subject *s, gpf__output o, size_t k);
+bool gpf__is_poison(const gpf__subject *s, gpf__slot o, size_t k);
 
 /* How it behaves; fills s->f and s->d on the way and adds explanations. GSL_ENOMEM. probe.c */
 int gpf__probe(gpf__subject *s);
@@ -199,6 +201,8 @@ struct gpf_fdf {
     gpf_fdf_calls calls;
     bool stopped; /* whoever fills a part sets it when progress or max_failures says so */
 };
+/* Whether something of a part was tested, or there was nothing to be. fdf.c */
+bool gpf__part_tested(const gpf_fdf_part *p);
 /* The part of that name, NULL if there is none. fdf.c */
 gpf_fdf_part *gpf__part_named(struct gpf_fdf *c, const char *name);
 /* Entry k of a part: gpf_fdf_label. */

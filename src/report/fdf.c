@@ -36,6 +36,12 @@ static const gpf_block *block_of(const void *c, size_t part)
     return b->directions ? b : NULL;
 }
 
+/* A part along directions has a line of its own. */
+static bool tested(const void *c, size_t part)
+{
+    return block_of(c, part) || gpf__part_tested(gpf_fdf_part_at(c, part));
+}
+
 /* f's value that a row is the derivative of; of parts with other rows, NaN where one of them is. */
 static double value_of(const void *check, const gpf_element *e)
 {
@@ -89,6 +95,7 @@ static gpf__view view_of(const gpf_fdf *c)
                         .explanation = explanation_of,
                         .tally = tally_of,
                         .block = block_of,
+                        .tested = tested,
                         .value = value_of,
                         .name = name_of,
                         .shape = shape_of,
@@ -176,21 +183,26 @@ static void append_gist(const gpf_fdf *c, const gpf_explanation *e, int known, c
     const char *text = e->text, *gist = text;
     if (prefix && !strncmp(text, part, prefix) && !strncmp(text + prefix, ": ", 2))
         gist += prefix + 2;
-    const char *end = strstr(gist, ": ");
-    if (e->part != known)
+    size_t n = 0;
+    while (gist[n] && strncmp(gist + n, ": ", 2) != 0 && strncmp(gist + n, "; ", 2) != 0)
+        n++;
+    if (e->part != known) {
+        n += (size_t)(gist - text);
         gist = text;
-    gpf__append(buf, size, "%.*s", end ? (int)(end - gist) : (int)strlen(gist), gist);
+    }
+    gpf__append(buf, size, "%.*s", (int)n, gist);
 }
 
-/* The first explanation of a severity; how many there are in *n. */
+/* The first explanation of a severity that says something; how many there are in *n. */
 static const gpf_explanation *first(const gpf_fdf *c, gpf_severity severity, size_t *n)
 {
     const gpf_explanation *found = NULL;
     *n = 0;
     for (size_t i = gpf_fdf_n_explanations(c); i-- > 0;) {
-        if (gpf_fdf_explanation(c, i)->severity != severity)
+        const gpf_explanation *e = gpf_fdf_explanation(c, i);
+        if (e->severity != severity || e->kind == GPF_UNEXPLAINED)
             continue;
-        found = gpf_fdf_explanation(c, i);
+        found = e;
         ++*n;
     }
     return found;
@@ -218,37 +230,41 @@ static void close_wrong(const gpf_fdf *c, char *buf, size_t size)
         gpf__append(buf, size, ", and %zu more fault%s", faults - 1, plural(faults - 1));
 }
 
-/* "all 120 entries of J, 160 of fdf and 38 of 40 of fvv, to 7.2 digits and more". */
+/* "all 120 entries of J, 38 of 40 of fvv and the one of dfdt, to 7.2 digits and more", of the parts
+ * that were not checked along directions; those go first. */
 static void close_right(const gpf__view *v, char *buf, size_t size)
 {
-    size_t left = 0, listed = 0;
+    size_t last = 0, listed = 0;
     gpf_tally all = { 0 };
-    for (size_t i = 0; i < v->n_parts; i++)
-        left += !v->block(v->check, i);
-    if (left < v->n_parts)
+    if (gpf__table_has_blocks(v))
         gpf__close_blocks(v, buf, size);
     for (size_t i = 0; i < v->n_parts; i++) {
         const gpf_tally t = v->tally(v->check, (int)i);
-        const size_t right = t.count[GPF_RIGHT];
-        char name[64];
         if (v->block(v->check, i))
             continue;
-        const char *sep = listed == 0 ? *buf ? "; " : "" : --left > 1 ? ", " : " and ";
-        gpf__append(buf, size, "%s", sep);
-        if (right == t.checked)
-            gpf__append(buf, size, right == 1 ? "the %.0zu" : "all %zu ", right);
-        else
-            gpf__append(buf, size, "%zu of %zu ", right, t.checked);
-        if (listed++ == 0)
-            gpf__append(buf, size, t.checked == 1 ? "entry " : "entries ");
-        gpf__append(buf, size, "of %s", v->name(v->check, i, name, sizeof name));
+        last = t.count[GPF_RIGHT] ? i : last;
         for (int k = 0; k < GPF_N_VERDICTS; k++)
             all.count[k] += t.count[k];
     }
-    if (all.count[GPF_RIGHT])
-        gpf__append(buf, size, "%s to %.1f digits and more", listed > 1 ? "," : ",",
-                    gpf__least_digits(v));
-    gpf__close_rest(&all, "; ", buf, size);
+    for (size_t i = 0; i <= last && all.count[GPF_RIGHT]; i++) {
+        const gpf_tally t = v->tally(v->check, (int)i);
+        const size_t right = t.count[GPF_RIGHT];
+        char name[64];
+        if (!right || v->block(v->check, i))
+            continue;
+        gpf__append(buf, size, "%s", listed ? i == last ? " and " : ", " : *buf ? "; " : "");
+        if (t.checked == 1 && !gpf_fdf_stopped(v->check))
+            gpf__append(buf, size, listed ? "the one" : "the one entry");
+        else if (right == t.checked && !gpf_fdf_stopped(v->check))
+            gpf__append(buf, size, listed ? "all %zu" : "all %zu entries", right);
+        else
+            gpf__append(buf, size, listed ? "%zu of %zu" : "%zu of %zu entries", right, t.checked);
+        gpf__append(buf, size, " of %s", v->name(v->check, i, name, sizeof name));
+        listed++;
+    }
+    if (listed)
+        gpf__append(buf, size, ", to %.1f digits and more", gpf__least_digits(v));
+    gpf__close_rest(&all, *buf ? "; " : "", buf, size);
 }
 
 static void put_closing(FILE *out, const gpf__view *v, const gpf_report_options *how)

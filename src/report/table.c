@@ -69,7 +69,7 @@ void gpf__table_slopes(FILE *out, const gpf__view *v, const gpf_element *e)
     say(out, GPF__INDENT "slopes %.7g ± %.1e to the left, %.7g ± %.1e to the right",
         unsigned_zero(e->left), e->left_error, unsigned_zero(e->right), e->right_error);
     if (e->reason != GPF_REASON_JUMP)
-        say(out, "; %s%s %.7g %s", v->narrow ? "\n" GPF__INDENT : "", v->analytic,
+        say(out, ";%s%s %.7g %s", v->narrow ? "\n" GPF__INDENT : " ", v->analytic,
             unsigned_zero(e->analytic),
             e->verdict == GPF_WRONG ? "is not between them" : "is between them");
     fputc('\n', out);
@@ -485,7 +485,7 @@ size_t gpf__close_untested(const gpf__view *v, char *buf, size_t size)
     for (size_t t = 0; t < v->n_parts; t++) {
         gpf_tally tally = v->tally(v->check, (int)t);
         char name[64];
-        if (tally.count[GPF_RIGHT] || tally.count[GPF_KINK] || v->block(v->check, t))
+        if (v->tested(v->check, t))
             continue;
         gpf__append(buf, size, "%s%s", listed++ ? ", " : "nothing in ",
                     v->name(v->check, t, name, sizeof name));

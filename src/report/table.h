@@ -22,6 +22,7 @@ struct gpf__view {
     const gpf_explanation *(*explanation)(const void *check, size_t i);
     gpf_tally (*tally)(const void *check, int part);           /* -1: all */
     const gpf_block *(*block)(const void *check, size_t part); /* NULL: not by directions */
+    bool (*tested)(const void *check, size_t part);            /* something of it was */
     double (*value)(const void *check, const gpf_element *e);  /* of the output */
     char *(*name)(const void *check, size_t part, char *buf, size_t size);
     char *(*shape)(const void *check, size_t part, char *buf, size_t size);

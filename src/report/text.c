@@ -248,6 +248,12 @@ static const gpf_block *block_of(const void *c, size_t i)
     return gpf_check_block(c, i);
 }
 
+static bool tested(const void *c, size_t i)
+{
+    const gpf_tally t = gpf_check_tally(c, (int)i);
+    return t.count[GPF_RIGHT] || t.count[GPF_KINK];
+}
+
 static double value_of(const void *c, const gpf_element *e)
 {
     (void)e;
@@ -287,6 +293,7 @@ static gpf__view view_of(const gpf_check *c, const gpf_report_options *how, char
                         .explanation = explanation_of,
                         .tally = tally_of,
                         .block = block_of,
+                        .tested = tested,
                         .value = value_of,
                         .name = name_of,
                         .shape = shape_of,
