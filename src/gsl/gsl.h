@@ -160,11 +160,18 @@ void gpf__column_set(gpf__column *c, const size_t *variables, size_t n);
 /* Row i of it; valid until the next call. Outside the bounds its values are NaN and cost nothing. */
 gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
 double gpf__typical(const gpf__subject *s, size_t j); /* magnitude of variable j, for the step */
+void gpf__typicals(const gpf__subject *s, double *all); /* n: of all of them */
 size_t gpf__column_evaluations(const gpf__column *c); /* since it was set */
 
 /* All entries of parts 0 and dfdt into the result, and explanations of what is outside the pattern.
  * Stopped by progress or max_failures: s->result->stopped. GSL_ENOMEM. entries.c */
 int gpf__check_jacobian(gpf__subject *s);
+/* Single entries, decided like those: entry i,j into e, whose tensor, k, value and analytic are
+ * set. Rows of the variable asked for last share its points. NULL, GSL_ENOMEM without memory. */
+typedef struct gpf__entries gpf__entries;
+gpf__entries *gpf__entries_alloc(gpf__subject *s);
+void gpf__entries_free(gpf__entries *l);
+int gpf__entries_look(gpf__entries *l, size_t i, size_t j, gpf_element *e);
 
 /* A pattern, by columns and by rows, and groups of columns without a common row (A. R. Curtis, M. J.
  * D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, 1974). pattern.c */
