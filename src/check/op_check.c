@@ -375,26 +375,36 @@ static void guess(gpf__op_rig *r, gpf_shape *x)
     }
 }
 
-/* Is it like what is tried already? A few of a kind are enough. */
-static bool is_new(const gpf__op_rig *r, const gpf_shape *x)
+/* Ranks, and which sizes are 1 or N: shapes of one pattern are alike. */
+static bool same_pattern(const gpf_shape *a, const gpf_shape *b, int n)
 {
-    size_t alike = 0;
-    for (size_t i = 0; i < r->n_trials; i++) {
-        bool ranks = true, same = true;
-        for (int k = 0; k < r->n_x; k++) {
-            ranks = ranks && r->trial[i].x[k].rank == x[k].rank;
-            same = same && gpf_shape_equal(r->trial[i].x[k], x[k]);
-        }
-        if (same)
+    for (int i = 0; i < n; i++) {
+        if (a[i].rank != b[i].rank)
             return false;
-        alike += ranks;
+        for (int k = 0; k < a[i].rank; k++)
+            if ((a[i].dim[k] == 1) != (b[i].dim[k] == 1) ||
+                (a[i].dim[k] == GPF_N) != (b[i].dim[k] == GPF_N))
+                return false;
     }
-    return alike < 3;
+    return true;
+}
+
+/* Of every pattern one is enough, while there are others. */
+static bool is_new(const gpf__op_rig *r, const gpf_shape *x, bool picky)
+{
+    for (size_t i = 0; i < r->n_trials; i++) {
+        bool same = true;
+        for (int k = 0; k < r->n_x; k++)
+            same = same && gpf_shape_equal(r->trial[i].x[k], x[k]);
+        if (same || (picky && same_pattern(r->trial[i].x, x, r->n_x)))
+            return false;
+    }
+    return true;
 }
 
 static int find_shapes(gpf__op_rig *r, size_t *room)
 {
-    enum { TRIES = 6000, ENOUGH = 6, MOST_ELEMENTS = 30 };
+    enum { TRIES = 6000, ENOUGH = 10, MOST_ELEMENTS = 30 };
     for (int i = 0; i < TRIES && r->n_trials < ENOUGH && !r->status; i++) {
         gpf_shape x[GPF__OP_INPUTS], y;
         bool small = true;
@@ -403,7 +413,7 @@ static int find_shapes(gpf__op_rig *r, size_t *room)
             const size_t n = gpf_shape_size(x[k], 3);
             small = small && n <= MOST_ELEMENTS && n > 0;
         }
-        if (small && is_new(r, x) && accepts(r, x, &y) && gpf_shape_size(y, 3) > 0 &&
+        if (small && is_new(r, x, i < TRIES / 2) && accepts(r, x, &y) && gpf_shape_size(y, 3) > 0 &&
             gpf_shape_size(y, 3) <= 4 * MOST_ELEMENTS)
             add_trials(r, x, y, room);
         if (r->n_x == 0 && r->n_trials)

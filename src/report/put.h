@@ -22,25 +22,30 @@ static inline void say(FILE *out, const char *format, ...)
 
 /* Names and claims come from files: no control character of theirs may reach a terminal, nor those
  * that UTF-8 has from U+0080 on. */
-static inline int is_control(const char *s)
+static inline int control(const char *s) /* how many bytes of one begin here */
 {
     const unsigned char c = (unsigned char)s[0], next = c ? (unsigned char)s[1] : 0;
-    return c < ' ' || c == 127 || (c == 0xc2 && next >= 0x80 && next < 0xa0);
+    if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+        return 2;
+    return c < ' ' || c == 127;
+}
+
+/* In place; returns s. */
+static inline char *clean(char *s)
+{
+    for (char *at = s; *at; at++)
+        for (int n = control(at); n > 0; n--)
+            at[n - 1] = ' ';
+    return s;
 }
 
 static inline void put_clean(FILE *out, const char *s)
 {
-    for (; *s; s++)
-        putc(is_control(s) ? ' ' : *s, out);
-}
-
-/* The same in place; returns s. */
-static inline char *clean(char *s)
-{
-    for (char *at = s; *at; at++)
-        if (is_control(at))
-            *at = ' ';
-    return s;
+    while (*s) {
+        const int n = control(s);
+        putc(n ? ' ' : *s, out);
+        s += n ? n : 1;
+    }
 }
 
 /* The sign of a zero or a NaN says nothing. */

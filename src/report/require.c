@@ -127,10 +127,12 @@ gpf_outcome gpf_require_check(gpf_required *r, const gpf_check *c, const char *n
 /* A name after "ok N - ": a '#' would begin a directive. */
 static void put_name(FILE *out, const char *name)
 {
-    for (; *name; name++) {
+    while (*name) {
+        const int n = control(name);
         if (*name == '#' || *name == '\\')
             putc('\\', out);
-        putc(is_control(name) ? ' ' : *name, out);
+        putc(n ? ' ' : *name, out);
+        name += n ? n : 1;
     }
 }
 
@@ -150,7 +152,10 @@ void gpf_tap_add(gpf_tap *tap, const gpf_required *r, const char *name, int test
     fputc('\n', tap->out);
     for (const char *line = r->text; !ok && *line;) {
         const size_t n = strcspn(line, "\n");
-        say(tap->out, n ? "# %.*s\n" : "#\n", (int)n, line);
+        char text[2000];
+        gpf__format(text, sizeof text, n ? "# %.*s" : "#", (int)n, line);
+        put_clean(tap->out, text);
+        fputc('\n', tap->out);
         line += n + (line[n] == '\n');
     }
     fflush(tap->out); /* the next check may crash */
