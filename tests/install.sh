@@ -83,6 +83,9 @@ followed() { # SOURCE
     while read -r followed_line; do
         followed_n=$((followed_n + 1))
         case $followed_line in
+        *npy*) python3 -c 'import numpy' 2>/dev/null || break ;;
+        esac
+        case $followed_line in
         prints:*)
             words <"$tmp/output" | grep -F -e "$(echo "${followed_line#prints: }" | words | sed 's/ $//')" ||
                 { echo "$followed_line" && cat "$tmp/output" && return 1; }

@@ -475,13 +475,46 @@ static void callbacks(void)
     c = gpf_check_multifit_nlinear_fdf(&fit, x, NULL, &why);
     refused(!c || gpf_fdf_outcome(c) != GPF_OUTCOME_RIGHT, "f fails", NULL);
     gpf_fdf_free(c);
+
+    /* a graph that is none of GSL's structures */
+    gpf_graph *g = gpf_graph_alloc();
+    gpf_point *none = gpf_point_alloc(g, 0);
+    gpf_node one = gpf_const(g, 1);
+    refused(!gpf_gsl_alloc(g, one, NULL, 0, none, &why), "a function of nothing", &why);
+    gpf_point_free(none);
+    gpf_node w = gpf_param(g, "w", gpf_shape1(3));
+    gpf_point *at = gpf_point_alloc(g, 0);
+    gpf_gsl *a = gpf_gsl_alloc(g, w, &w, 1, at, &why);
+    gsl_function_fdf one_to_one;
+    gsl_multimin_function_fdf many_to_one;
+    gsl_odeiv2_system ode;
+    memset(&why, 0, sizeof why);
+    refused(a && gpf_gsl_function(a, &one_to_one, &why) != 0, "three variables, not one", &why);
+    memset(&why, 0, sizeof why);
+    refused(a && gpf_gsl_multimin(a, &many_to_one, &why) != 0, "three values, not one", &why);
+    memset(&why, 0, sizeof why);
+    refused(a && gpf_gsl_odeiv2(a, w, &ode, &why) != 0, "a time of three elements", &why);
+    gpf_gsl_free(a);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+
+    /* streams that cannot be written */
+    c = gpf_check_multimin_fdf(&ok, x, NULL, &why);
+    FILE *full = fopen("/dev/full", "w");
+    if (full) {
+        setvbuf(full, NULL, _IONBF, 0);
+        refused(gpf_report_fdf_text(full, c, NULL) != 0, "a full disk", NULL);
+        refused(gpf_report_fdf_json(full, c, NULL) != 0, "a full disk, JSON", NULL);
+        fclose(full);
+    }
+    gpf_fdf_free(c);
+
+    const gpf_op nothing = { .name = NULL };
+    refused(!gpf_check_op(&nothing, NULL, &why), "an op of nothing", &why);
     gsl_vector_free(minus);
     gsl_vector_free(nan1);
     gsl_vector_free(two);
     gsl_vector_free(x);
-
-    const gpf_op nothing = { .name = NULL };
-    refused(!gpf_check_op(&nothing, NULL, &why), "an op of nothing", &why);
     end();
 }
 
