@@ -279,11 +279,12 @@ function declarations(    i, k, s, note, whole, opened)
                 sub(/^ */, " ", note)
                 s = s note
             }
-        sub(/ GPF__[A-Z]+\(.*/, "", s) # how a macro is made is nobody's affair
-        if (s ~ /^#define GPF_[A-Z_0-9]+\([^)]*\) / && s !~ /_LIST\(X\)/)
-            sub(/\).*/, ")", s)
         if (hidden(s))
             continue
+        # how a macro is made is nobody's affair
+        sub(/ GPF__[A-Z]+\(.*/, "", s)
+        if (s ~ /^#define GPF_[A-Z_0-9]+\([^)]*\) / && s !~ /_LIST\(X\)/)
+            sub(/\).*/, ")", s)
         if (s ~ /^#define GPF_[A-Z]+_LIST\(X\)/) {
             put(".EE")
             opened = 0

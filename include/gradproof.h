@@ -77,7 +77,7 @@ GPF_API int gpf_version_number(void);
  * does no harm: results are right with any CBLAS, and where this library finds gslcblas, or a CBLAS
  * inside of the program, it takes its own products for matrices of all sizes. They run on the calling
  * thread; a step of a 784-1024-1024-10 net then takes 1.0 to 1.2 times as long as with OpenBLAS on one
- * thread (with gslcblas's products it were 20 times), one of a small net, which never uses a CBLAS,
+ * thread (with gslcblas's products it was 20 times), one of a small net, which never uses a CBLAS,
  * the same. What your program itself asks of gsl_blas_.. is as slow as gslcblas is: leave -lgslcblas
  * away, GSL's symbols are all there without it. */
 GPF_API char *gpf_cblas_provider(char *buf, size_t size);

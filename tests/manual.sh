@@ -115,6 +115,15 @@ on_their_pages() {
     done <"$tmp/links"
 }
 try "every name is on the page it is linked to" on_their_pages
+whole_lines() { # no declaration without its name, no code without its end
+    for name in $sections gradproof.3; do
+        file=$top_build/doc/$name
+        [ -f "$file" ] || file=$top_src/doc/$name
+        ! grep -nE '^(#define|typedef|GPF_API.*) *$|GPF_API|GPF_PROTO|#(ifdef|ifndef|endif|undef)' "$file" || return 1
+        [ "$(grep -c '^\.EX$' "$file")" -eq "$(grep -c '^\.EE$' "$file")" ] || return 1
+    done
+}
+try "whole lines" whole_lines
 # Blanks do not count: every word of every comment, in its order.
 every_word() { # HEADER PAGE
     sed -n '/^extern "C" {/,/^#ifdef __cplusplus/p' "$1" >"$tmp/header"
