@@ -23,17 +23,11 @@ typedef struct job {
     bool *measured;       /* n: columns of it */
     double *v;            /* n */
     unsigned char *moved; /* m: rows in which something beside the pattern moves */
-    size_t done, total, wrong;
+    size_t done, total;
     size_t outside, out_row, out_col; /* entries outside the pattern, the first */
 } job;
 
-enum { NOT_SET = -1 };
-
-static bool fixed(const gpf__subject *s, size_t j)
-{
-    return s->how->lo && s->how->hi &&
-           gsl_vector_get(s->how->lo, j) == gsl_vector_get(s->how->hi, j);
-}
+enum { NOT_SET = -1, ROUNDING_STREAM = 202 };
 
 /* Column j of the analytic Jacobian at x, or all of it, m x n. */
 typedef struct analytic {
@@ -75,7 +69,6 @@ static int measure_rounding(job *w, size_t j)
     const bool by_column = s->kind->has(s->structure, GPF__JU);
     if (!w->rounding && !(w->rounding = calloc(s->m * s->n + 1, sizeof *w->rounding)))
         return GSL_ENOMEM;
-    gsl_rng *r = gsl_rng_alloc(gsl_rng_mt19937);
     analytic a = { .s = s, .column = j };
     double *one = NULL;
     if (by_column) {
@@ -86,11 +79,10 @@ static int measure_rounding(job *w, size_t j)
         a.dt = malloc((s->m + 1) * sizeof *a.dt);
         a.f = malloc((s->m + 1) * sizeof *a.f);
     }
-    int status =
-        r && (by_column ? a.unit && one : a.whole && a.dt && a.f) ? GSL_SUCCESS : GSL_ENOMEM;
-    if (status == GSL_SUCCESS) {
-        gsl_rng_set(r, s->how->seed + 1);
-        gpf__random_direction(s, r, w->v);
+    int status = (by_column ? a.unit && one : a.whole && a.dt && a.f) ? GSL_SUCCESS : GSL_ENOMEM;
+    for (size_t k = 0; k < s->n; k++) {
+        const double u = gpf__uniform(s, ROUNDING_STREAM, k);
+        w->v[k] = gpf__typical(s, k) * (u < 0.5 ? u - 1 : u);
     }
     if (status == GSL_SUCCESS && by_column) {
         a.unit[j] = 1;
@@ -103,7 +95,6 @@ static int measure_rounding(job *w, size_t j)
         for (size_t k = 0; k < s->n; k++)
             w->measured[k] = true;
     }
-    gsl_rng_free(r);
     free(a.unit);
     free(one);
     free(a.whole);
@@ -120,7 +111,10 @@ static int measure_own(job *w, size_t j)
     memset(w->v, 0, w->s->n * sizeof *w->v);
     w->v[j] = gpf__typical(w->s, j);
     w->own_of = j;
-    return gpf__noise_here(w->s, w->v, w->own);
+    const int status = gpf__noise(w->s, w->v, w->own);
+    for (size_t i = 0; i < w->s->m; i++)
+        w->own[i] = fmax(w->own[i], w->s->spread[i]);
+    return status;
 }
 
 static void decide(gpf__column *c, size_t j, const gpf__around *around, size_t i, gpf_element *e)
@@ -200,12 +194,6 @@ static gpf_element entry(const job *w, size_t i, size_t j)
                           .verdict = GPF_N_VERDICTS };
 }
 
-static int add(job *w, const gpf_element *e)
-{
-    w->wrong += e->verdict == GPF_WRONG;
-    return gpf__element(w->s, e);
-}
-
 /* All rows of a variable that shares its points with no other. */
 static int check_column(job *w, size_t j)
 {
@@ -216,7 +204,7 @@ static int check_column(job *w, size_t j)
         gpf_element e = entry(w, i, j);
         status = look_at(w, c, i, j, &e);
         if (status == GSL_SUCCESS)
-            status = add(w, &e);
+            status = gpf__element(s, &e);
     }
     w->done += s->m;
     return status;
@@ -241,7 +229,7 @@ static int found_outside(job *w, const gpf_element *e, size_t i, size_t j)
         w->out_row = i;
         w->out_col = j - w->first;
     }
-    return add(w, e);
+    return gpf__element(w->s, e);
 }
 
 /* What there is of variable j outside the pattern: analytic values, and rows that move. */
@@ -292,7 +280,7 @@ static int check_group(job *w, size_t g)
                     w->moved[i] = MOVED;
             }
             if (status == GSL_SUCCESS)
-                status = add(w, &e);
+                status = gpf__element(s, &e);
         }
     }
     bool any = false;
@@ -308,35 +296,14 @@ static int check_group(job *w, size_t g)
     return status;
 }
 
-/* 1: the caller wants no more. */
-static bool stop(job *w)
-{
-    const gpf_fdf_options *how = w->s->how;
-    if ((how->max_failures && w->wrong >= how->max_failures) ||
-        (how->progress && how->progress(how->progress_arg, w->done, w->total)))
-        w->s->result->stopped = true;
-    return w->s->result->stopped;
-}
-
-static int by_index(const void *a, const void *b)
-{
-    const gpf_element *l = a, *r = b;
-    return (l->k > r->k) - (l->k < r->k);
-}
-
 static int explain_outside(job *w)
 {
     if (w->outside == 0)
         return GSL_SUCCESS;
-    gpf_explanation e = { .kind = GPF_OUTSIDE_PATTERN,
-                          .severity = GPF_FAULT,
-                          .part = w->part,
-                          .row = (ptrdiff_t)w->out_row,
-                          .column = (ptrdiff_t)w->out_col,
-                          .other = -1,
-                          .ratio = NAN,
-                          .matched = w->outside,
-                          .total = w->outside };
+    gpf_explanation e = gpf__explanation(GPF_OUTSIDE_PATTERN, w->part);
+    e.row = (ptrdiff_t)w->out_row;
+    e.column = (ptrdiff_t)w->out_col;
+    e.matched = e.total = w->outside;
     const gpf__subject *s = w->s;
     gpf__format(e.text, sizeof e.text, "%s[%zu,%zu] is not in the pattern, but %s%s", s->kind->part,
                 w->out_row, w->out_col,
@@ -348,20 +315,18 @@ static int explain_outside(job *w)
 static int check_part(job *w)
 {
     gpf__subject *s = w->s;
-    const size_t before = s->result->n_element;
     int status = GSL_SUCCESS;
     if (w->pattern)
-        for (size_t g = 0; g < w->pattern->n_group && !status && !stop(w); g++)
+        for (size_t g = 0; g < w->pattern->n_group && !status && !gpf__stop(s, w->done, w->total);
+             g++)
             status = check_group(w, g);
     else
-        for (size_t j = w->first; j < w->first + w->cols && !status && !stop(w); j++)
-            if (!fixed(s, j))
+        for (size_t j = w->first;
+             j < w->first + w->cols && !status && !gpf__stop(s, w->done, w->total); j++)
+            if (!gpf__is_fixed(s, j))
                 status = check_column(w, j);
     if (!status && !s->result->stopped)
-        stop(w); /* after the last one, too */
-    if (s->result->element)
-        qsort(s->result->element + before, s->result->n_element - before,
-              sizeof *s->result->element, by_index);
+        gpf__stop(s, w->done, w->total); /* after the last one, too */
     return status ? status : explain_outside(w);
 }
 
@@ -392,13 +357,13 @@ static int alloc_job(job *w)
         return GSL_ENOMEM;
     for (size_t j = 0; j < n; j++) {
         w->all[j] = j;
-        w->total += fixed(s, j) ? 0 : m;
+        w->total += gpf__is_fixed(s, j) ? 0 : m;
     }
     if (!s->how->pattern)
         return GSL_SUCCESS;
     unsigned char *skip = calloc(n, sizeof *skip);
     for (size_t j = 0; skip && j < n; j++)
-        skip[j] = fixed(s, j);
+        skip[j] = gpf__is_fixed(s, j);
     w->together = gpf__column_alloc(s);
     w->moved = malloc(m + 1);
     if (skip && w->together && w->moved)
@@ -410,7 +375,7 @@ static int alloc_job(job *w)
     const gpf__pattern *p = w->pattern;
     for (size_t k = 0; p->n_group && k < p->group[p->n_group]; k++)
         w->total += p->column[p->variable[k] + 1] - p->column[p->variable[k]];
-    if (s->kind->time && !fixed(s, n - 1))
+    if (s->kind->time && !gpf__is_fixed(s, n - 1))
         w->total += m;
     return GSL_SUCCESS;
 }
@@ -419,10 +384,6 @@ int gpf__check_jacobian(gpf__subject *s)
 {
     job w = { .s = s, .cols = s->n - (size_t)s->kind->time };
     int status = alloc_job(&w);
-    if (status == GSL_SUCCESS)
-        status = gpf__noise_here(s, NULL, s->noise);
-    for (size_t i = 0; i < s->m && !status; i++)
-        s->noise[i] = fmax(s->noise[i], s->spread[i]);
     if (status == GSL_SUCCESS && (w.part = gpf__part(s, s->kind->part, s->m, w.cols)) < 0)
         status = GSL_ENOMEM;
     if (status == GSL_SUCCESS)
@@ -440,4 +401,34 @@ int gpf__check_jacobian(gpf__subject *s)
     }
     free_job(&w);
     return status;
+}
+
+struct gpf__entries {
+    job w;
+};
+
+gpf__entries *gpf__entries_alloc(gpf__subject *s)
+{
+    gpf__entries *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->w.s = s;
+    if (alloc_job(&l->w)) {
+        gpf__entries_free(l);
+        return NULL;
+    }
+    return l;
+}
+
+void gpf__entries_free(gpf__entries *l)
+{
+    if (!l)
+        return;
+    free_job(&l->w);
+    free(l);
+}
+
+int gpf__entries_look(gpf__entries *l, size_t i, size_t j, gpf_element *e)
+{
+    return look_at(&l->w, alone(&l->w, j), i, j, e);
 }

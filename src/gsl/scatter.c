@@ -8,10 +8,8 @@
 #include "gsl/gsl.h"
 
 #include <float.h>
-#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 enum { POINTS = 9, ORDERS = POINTS - 1, LEVELS = 3 };
 
@@ -116,9 +114,14 @@ static void learn(known *k, const sight *s)
         k->believed = fmax(k->believed, s->sigma);
     /* Nothing but rounding, or the same when nearer: noise. */
     k->closed = s->flat || s->sigma <= 64 * DBL_EPSILON * s->size ||
-                (k->sigma >= 0 && s->plain && s->sigma >= k->sigma / 8);
+                (k->sigma >= 0 && s->plain && !s->kinked && s->sigma >= k->sigma / 8);
     k->sigma =
         k->closed && !s->flat && s->plain ? fmax(s->sigma, fmin(k->sigma, 8 * s->sigma)) : s->sigma;
+}
+
+static bool inside(const gsl_vector *lo, const gsl_vector *hi, size_t j, double x)
+{
+    return !(lo && x < gsl_vector_get(lo, j)) && !(hi && x > gsl_vector_get(hi, j));
 }
 
 /* Points x + i h v, i = 0, 1, .., each variable in the direction, and as far, as its bounds allow. */
@@ -128,8 +131,8 @@ static void place(const gpf__subject *s, const double *v, double h, size_t i, do
     for (size_t j = 0; j < s->n; j++) {
         double step = h * v[j];
         const double end = (POINTS - 1) * step;
-        if (!gpf__inside(s, j, s->x[j] + end)) {
-            if (gpf__inside(s, j, s->x[j] - end)) {
+        if (!inside(lo, hi, j, s->x[j] + end)) {
+            if (inside(lo, hi, j, s->x[j] - end)) {
                 step = -step;
             } else {
                 const double up = hi ? gsl_vector_get(hi, j) - s->x[j] : INFINITY,
@@ -176,37 +179,12 @@ int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count,
     return memory ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
-int gpf__values(gpf__subject *s, const double *x, double *y)
-{
-    return gpf__call(s, GPF__F, &(gpf__args){ .x = x, .f = y });
-}
-
 static int sampled_f(void *arg, const double *x, double *values)
 {
-    return gpf__values(arg, x, values);
+    return gpf__call(arg, GPF__F, &(gpf__args){ .x = x, .f = values });
 }
 
-void gpf__random_direction(const gpf__subject *s, gsl_rng *r, double *v)
+int gpf__noise(gpf__subject *s, const double *v, double *noise)
 {
-    for (size_t j = 0; j < s->n; j++) {
-        const double size = gpf__typical(s, j) * (0.5 + gsl_rng_uniform(r));
-        v[j] = gsl_rng_uniform(r) < 0.5 ? -size : size;
-    }
-}
-
-int gpf__noise_here(gpf__subject *s, const double *v, double *noise)
-{
-    if (v)
-        return gpf__scatter(s, sampled_f, s, s->m, v, noise);
-    double *random = malloc((s->n + 1) * sizeof *random);
-    gsl_rng *r = random ? gsl_rng_alloc(gsl_rng_mt19937) : NULL;
-    int status = r ? GSL_SUCCESS : GSL_ENOMEM;
-    if (r) {
-        gsl_rng_set(r, s->how->seed);
-        gpf__random_direction(s, r, random);
-        status = gpf__scatter(s, sampled_f, s, s->m, random, noise);
-    }
-    gsl_rng_free(r);
-    free(random);
-    return status;
+    return gpf__scatter(s, sampled_f, s, s->m, v, noise);
 }

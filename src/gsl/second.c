@@ -98,8 +98,9 @@ static void choose_direction(const gpf__subject *s, size_t stream, double *v)
         v[j] = ldexp(floor(4 + 4 * fabs(2 * u - 1)) / 4, exponent - 1);
         if (gpf__is_fixed(s, j))
             v[j] = 0;
-        if (u < 0.5 ? gpf__inside(s, j, s->x[j] - v[j] / 64)
-                    : !gpf__inside(s, j, s->x[j] + v[j] / 64))
+        const double below = s->how->lo ? s->x[j] - gsl_vector_get(s->how->lo, j) : INFINITY,
+                     above = s->how->hi ? gsl_vector_get(s->how->hi, j) - s->x[j] : INFINITY;
+        if (u < 0.5 ? below >= v[j] / 64 : above < v[j] / 64)
             v[j] = -v[j];
     }
 }
