@@ -205,10 +205,10 @@ GPF_API size_t gpf_gsl_values(const gpf_gsl *a);
 /* Fill in a structure whose params is a; it is valid as long as a is. GPF_ENOGRAD where an op has
  * no rule; GPF_ESHAPE where y or the xs have the wrong size: function 1 and 1, multimin 1 value,
  * multiroot and odeiv2 as many values as variables. J is filled by forward sweeps, one for each
- * variable, or reverse ones, one for each value, whichever are fewer (or have their rules); up to 16
- * of them share what they have in common. multilarge multiplies by J and J' without forming it, also
- * for J'J. fvv is a second forward sweep; it is NULL, on which GSL takes differences, where a rule of
- * an op has no rule itself. */
+ * variable, or reverse ones, one for each value, whichever are less work (or have their rules); up
+ * to 256 of them share what they have in common. multilarge multiplies by J and J' without forming
+ * it, also for J'J. fvv is a second forward sweep; it is NULL, on which GSL takes differences, where
+ * a rule of an op has no rule itself. */
 GPF_API int gpf_gsl_function(gpf_gsl *a, gsl_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multimin(gpf_gsl *a, gsl_multimin_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multiroot(gpf_gsl *a, gsl_multiroot_function_fdf *f, gpf_diag *why);
