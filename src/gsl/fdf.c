@@ -446,7 +446,7 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
             first = i;
     }
     for (gpf__route r = 0; r < GPF__N_ROUTES; r++) /* has that been said? */
-        for (int o = 0; o < GPF__N_OUTPUTS; o++)
+        for (int o = 0; o < GPF__N_SLOTS; o++)
             if (r != GPF__F && (s->mishap[r].unfilled[o] || s->mishap[r].failures))
                 return GSL_SUCCESS;
     if (n == 0)

@@ -66,7 +66,7 @@ typedef enum gpf__slot {
     GPF__OUT_DT,
     GPF__OUT_V, /* args.out */
     GPF__OUT_JTJ,
-    GPF__N_OUTPUTS
+    GPF__N_SLOTS
 } gpf__slot;
 
 /* What outputs hold before a call. A NaN with a payload of its own can be told from every NaN that
@@ -80,18 +80,18 @@ double gpf__poison_number(gpf__slot o, size_t k);
 typedef struct gpf__mishap {
     bool wrote_x, wrote_outside;
     bool accumulates; /* set by the probe: outputs are zeroed before every call from then on */
-    bool adds[GPF__N_OUTPUTS]; /* to which of them it adds */
+    bool adds[GPF__N_SLOTS]; /* to which of them it adds */
     /* Its values belong to another x unless the route `prime` was called at this one: gpf__call does so
      * from then on, so that all else can be judged. */
     bool primed;
     gpf__route prime;
-    size_t failures;                 /* calls with a status other than GSL_SUCCESS */
-    int status;                      /* of the first of them */
-    double *at;                      /* n: the x of it */
-    size_t unfilled[GPF__N_OUTPUTS]; /* entries the poison was left in, in the call that had most */
-    size_t unfilled_first[GPF__N_OUTPUTS];
-    size_t nonfinite[GPF__N_OUTPUTS]; /* entries written, but NaN or infinite, in the last call */
-    size_t nonfinite_first[GPF__N_OUTPUTS];
+    size_t failures;               /* calls with a status other than GSL_SUCCESS */
+    int status;                    /* of the first of them */
+    double *at;                    /* n: the x of it */
+    size_t unfilled[GPF__N_SLOTS]; /* entries the poison was left in, in the call that had most */
+    size_t unfilled_first[GPF__N_SLOTS];
+    size_t nonfinite[GPF__N_SLOTS]; /* entries written, but NaN or infinite, in the last call */
+    size_t nonfinite_first[GPF__N_SLOTS];
 } gpf__mishap;
 
 /* One check in the making. */

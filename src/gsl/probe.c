@@ -133,7 +133,7 @@ static int part_of(const gpf__subject *s, gpf__route r, gpf__slot o)
 /* One call, of all the outputs of its route. */
 static int call(probe *p, gpf__route r, int place, double *to)
 {
-    double *out[GPF__N_OUTPUTS] = { NULL };
+    double *out[GPF__N_SLOTS] = { NULL };
     for (size_t i = 0; i < p->n_segment; i++)
         if (p->segment[i].route == r)
             out[p->segment[i].out] = to + p->segment[i].at;
@@ -643,7 +643,7 @@ int gpf__describe(gpf__subject *s)
         if (h->wrote_outside && !status)
             status = gpf__say(s, GPF_WRITES_OUTSIDE, -1,
                               "%s writes to memory beside what it is given", name);
-        for (int o = 0; o < GPF__N_OUTPUTS && !status; o++)
+        for (int o = 0; o < GPF__N_SLOTS && !status; o++)
             status = describe_output(s, r, (gpf__slot)o);
     }
     return status;

@@ -8,9 +8,10 @@
 #include <string.h>
 
 /* Sweeps of a Jacobian that are one plan, with the directions as constants: what does not depend on
- * them is computed once, and a derivative by a scalar is as short as on paper. Beyond that many, or
- * of a graph that large, one plan is run for each direction. */
-enum { MAX_AT_ONCE = 16, MAX_NODES = 1 << 16, MAX_HELD = 1 << 20 };
+ * them is computed once, and a derivative by a scalar is as short as on paper. Beyond that many, of a
+ * graph that large or so many entries, one plan is run for each direction: some ALONE times the work.
+ */
+enum { MAX_AT_ONCE = 256, MAX_NODES = 1 << 16, MAX_HELD = 1 << 20, ALONE = 4 };
 
 /* A tensor that is part of a vector: of the variables, or of the values. */
 typedef struct piece {
@@ -399,15 +400,20 @@ static int plan_at_once(gpf__sweeps *s, bool forward, gpf_diag *why)
     return status;
 }
 
-static int plan_jacobian_by(gpf__sweeps *s, bool forward, gpf_diag *why)
+static bool fits_at_once(const gpf__sweeps *s, bool forward)
 {
     const size_t count = forward ? s->n : s->m;
-    const bool at_once = count <= MAX_AT_ONCE && s->n * s->m <= MAX_HELD &&
-                         count * gpf_graph_n_nodes(s->g) <= MAX_NODES &&
-                         (forward ? has_units(s, s->x, s->n_x) : has_units(s, s->y, s->n_y));
+    return count <= MAX_AT_ONCE && s->n * s->m <= MAX_HELD &&
+           count * gpf_graph_n_nodes(s->g) <= MAX_NODES &&
+           (forward ? has_units(s, s->x, s->n_x) : has_units(s, s->y, s->n_y));
+}
+
+static int plan_jacobian_by(gpf__sweeps *s, bool forward, gpf_diag *why)
+{
     const int status =
-        at_once ? plan_at_once(s, forward, why)
-                : gpf__sweeps_plan(s, forward ? GPF__SWEEP_FORWARD : GPF__SWEEP_REVERSE, why);
+        fits_at_once(s, forward)
+            ? plan_at_once(s, forward, why)
+            : gpf__sweeps_plan(s, forward ? GPF__SWEEP_FORWARD : GPF__SWEEP_REVERSE, why);
     s->jacobian = status == GSL_SUCCESS;
     s->forward = forward;
     return status;
@@ -418,9 +424,10 @@ static int plan_jacobian(gpf__sweeps *s, gpf__sweep kind, gpf_node *out, gpf_dia
 {
     (void)kind;
     (void)out;
-    const bool forward = s->n <= s->m;
-    int status = plan_jacobian_by(s, forward, why);
-    if (status == GPF_ENOGRAD && plan_jacobian_by(s, !forward, NULL) == GSL_SUCCESS)
+    const size_t columns = s->n * (fits_at_once(s, true) ? 1 : ALONE),
+                 rows = s->m * (fits_at_once(s, false) ? 1 : ALONE);
+    int status = plan_jacobian_by(s, columns <= rows, why);
+    if (status == GPF_ENOGRAD && plan_jacobian_by(s, columns > rows, NULL) == GSL_SUCCESS)
         status = GSL_SUCCESS;
     return status;
 }

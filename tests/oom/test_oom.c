@@ -845,6 +845,50 @@ static int op_checkpoint(double *result)
     return status;
 }
 
+/* A net as all structures, by constants as directions and by leaves. */
+static int op_gsl(double *result)
+{
+    net n = made();
+    const gpf_node t = gpf_data(n.g, "t", gpf_shape0());
+    const gpf_node h = gpf_tanh(n.g, gpf_matmul(n.g, n.X, n.xs[0]));
+    const gpf_node loss = gpf_mean(n.g, gpf_square(n.g, h), GPF_ALL_AXES);
+    const gpf_node pushed = gpf_mul(n.g, gpf_sin(n.g, n.xs[2]), t);
+    const gpf_node many = gpf_mul(n.g, h, h);
+    gpf_point_free(n.at);
+    place(&n);
+    gsl_multimin_function_fdf f;
+    gsl_multifit_nlinear_fdf fit;
+    gsl_multilarge_nlinear_fdf large;
+    gsl_odeiv2_system ode;
+    gpf_gsl *b = NULL, *c = NULL;
+    begin();
+    gpf_diag why = { .status = 0 };
+    gpf_gsl *a = gpf_gsl_alloc(n.g, loss, NULL, 0, n.at, &why);
+    int status = a ? gpf_gsl_multimin(a, &f, &why) : why.status;
+    if (!status) {
+        b = gpf_gsl_alloc(n.g, many, &n.X, 1, n.at, &why);
+        status = b ? gpf_gsl_multifit_nlinear(b, &fit, &why) : why.status;
+    }
+    if (!status)
+        status = gpf_gsl_multilarge_nlinear(b, &large, &why);
+    if (!status) {
+        c = gpf_gsl_alloc(n.g, pushed, &n.xs[2], 1, n.at, &why);
+        status = c ? gpf_gsl_odeiv2(c, t, &ode, &why) : why.status;
+    }
+    end();
+    if (status == GSL_SUCCESS) {
+        gsl_vector *df = gsl_vector_alloc(f.n);
+        f.fdf(gpf_point_params(n.at), f.params, result, df);
+        *result += gsl_vector_get(df, 0) + (double)fit.n + (double)large.p + (double)ode.dimension;
+        gsl_vector_free(df);
+    }
+    gpf_gsl_free(a);
+    gpf_gsl_free(b);
+    gpf_gsl_free(c);
+    unmake(&n);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 static const struct {
@@ -872,7 +916,7 @@ static const struct {
     { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
     { "optimizer", op_optimizer, 1 },
-    { "sum of squares", op_residuals, 300 },
+    { "sum of squares", op_residuals, 290 },
     { "minimizer", op_minimizer, 1 },
     { "training", op_train, 300 },
     { "training with all samples", op_train_all, 200 },
@@ -883,6 +927,7 @@ static const struct {
     { "archive", op_archive, 55 },
     { "params in a file", op_params, 38 },
     { "checkpoint", op_checkpoint, 400 },
+    { "graph as callbacks", op_gsl, 1000 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)

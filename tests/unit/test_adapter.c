@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "count_allocations.h"
-#include "help.h"
+#include "random_graph.h"
 
 #include <gsl/gsl_deriv.h>
 #include <pthread.h>
 #include <stdio.h>
 
-enum { N = 6, MOST = 64 };
+enum { N = 6, MOST = 64, NETS = 60 };
 
 /* A net with a hidden layer, a state with as many values as variables, and a curve. */
 typedef struct net {
@@ -611,6 +611,90 @@ static void kinks(void **state)
     gpf_graph_free(g);
 }
 
+/* What the checker of callbacks says of them, on graphs of all ops. */
+static void judge(gpf_fdf *c, gpf_outcome expected, const char *name, uint64_t seed, gpf_diag *why)
+{
+    if (!c)
+        fail_msg("%s of graph %d: %s", name, (int)seed, why->text);
+    const gpf_outcome outcome = gpf_fdf_outcome(c);
+    if (outcome == GPF_OUTCOME_WRONG || (expected == GPF_OUTCOME_RIGHT && outcome != expected)) {
+        gpf_report_fdf_text(stderr, c, NULL);
+        fail_msg("%s of graph %d: outcome %d", name, (int)seed, (int)outcome);
+    }
+    gpf_fdf_free(c);
+}
+
+static void check_all(gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n_x, gpf_node t,
+                      const gpf_point *at, gpf_outcome expected, uint64_t seed)
+{
+    gpf_diag why = { 0 };
+    gpf_gsl *a = gpf_gsl_alloc(g, y, xs, n_x, at, &why);
+    if (!a)
+        fail_msg("graph %d: %s", (int)seed, why.text);
+    const size_t m = gpf_gsl_values(a), n = gpf_gsl_variables(a);
+    gsl_vector *x = random_x(n, 1, seed);
+    union {
+        gsl_function_fdf function;
+        gsl_multimin_function_fdf multimin;
+        gsl_multiroot_function_fdf multiroot;
+        gsl_multifit_function_fdf multifit;
+        gsl_multifit_nlinear_fdf multifit_nlinear;
+        gsl_multilarge_nlinear_fdf multilarge_nlinear;
+        gsl_odeiv2_system odeiv2;
+    } f;
+#define check_one(name)                                                                         \
+    do {                                                                                        \
+        assert_int_equal(gpf_gsl_##name(a, &f.name, &why), GSL_SUCCESS);                        \
+        judge(gpf_check_fdf(gpf_fdf_kind_find(#name), &f.name, x, NULL, &why), expected, #name, \
+              seed, &why);                                                                      \
+    } while (0)
+    check_one(multifit);
+    check_one(multifit_nlinear);
+    check_one(multilarge_nlinear);
+    if (m == 1)
+        check_one(multimin);
+    if (m == 1 && n == 1)
+        check_one(function);
+    if (m == n) {
+        check_one(multiroot);
+        assert_int_equal(gpf_gsl_odeiv2(a, t, &f.odeiv2, &why), GSL_SUCCESS);
+        judge(gpf_check_odeiv2(&f.odeiv2, 0.6, x->data, NULL, &why), expected, "odeiv2", seed,
+              &why);
+    }
+    assert_int_equal(gpf_gsl_status(a), GSL_SUCCESS);
+    free_strided(x);
+    gpf_gsl_free(a);
+}
+
+static void nets_are_right(void **state)
+{
+    (void)state;
+    net n;
+    make_net(&n);
+    const gpf_node some[] = { n.v, n.X };
+    check_all(n.g, n.loss, NULL, 0, GPF_NONE, n.at, GPF_OUTCOME_RIGHT, 1);
+    check_all(n.g, n.errors, NULL, 0, GPF_NONE, n.at, GPF_OUTCOME_RIGHT, 2);
+    check_all(n.g, n.errors, some, 2, GPF_NONE, n.at, GPF_OUTCOME_RIGHT, 3);
+    check_all(n.g, n.root, &n.W, 1, n.t, n.at, GPF_OUTCOME_RIGHT, 4);
+    check_all(n.g, n.line, &n.q, 1, n.t, n.at, GPF_OUTCOME_RIGHT, 5);
+    const double now = 0.3; /* which only odeiv2 knows by itself */
+    gpf_point_bind(n.at, n.t, &now);
+    check_all(n.g, n.moving, &n.W, 1, n.t, n.at, GPF_OUTCOME_RIGHT, 6);
+    free_net(&n);
+    for (uint64_t seed = 0; seed < NETS; seed++) {
+        random_graph r;
+        random_build(&r, seed, 24, SIZE_MAX);
+        dice d = { seed };
+        gpf_point *at = random_point(&r, 3, seed);
+        const gpf_node xs[] = { r.node[2 + below(&d, 4)], r.X };
+        const gpf_node ys[] = { r.y, r.node[RANDOM_LEAVES + below(&d, 18)] };
+        check_all(r.g, ys[seed % 2], xs, 1 + (size_t)below(&d, 2), GPF_NONE, at,
+                  GPF_OUTCOME_UNTESTED, seed);
+        gpf_point_free(at);
+        gpf_graph_free(r.g);
+    }
+}
+
 static void twice_map(size_t n, double *y, const double *const *x, const gpf_attr *attr)
 {
     (void)attr;
@@ -789,6 +873,7 @@ int main(void)
         cmocka_unit_test(no_allocations), cmocka_unit_test(threads),
         cmocka_unit_test(kinks),          cmocka_unit_test(without_rules),
         cmocka_unit_test(misuse),         cmocka_unit_test(without_the_graph),
+        cmocka_unit_test(nets_are_right),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
