@@ -498,6 +498,8 @@ static int run(gpf__op_rig *r, const gpf_op_options *how, gpf_diag *why)
     const int status = how->shapes ? take_shapes(r, how, &room, why) : find_shapes(r, &room);
     if (status)
         return status;
+    if (r->n_trials == 0 && gpf__op_faulty(r, "shape", -1))
+        return r->status;
     if (r->n_trials == 0)
         return r->status = gpf__diag(why, GPF_ENOTHING,
                                      "%s: none of some thousand random shapes is one it takes; "

@@ -37,7 +37,7 @@ static gpf_node net_leaf(net *n, gpf_shape shape, double **values)
     double *x = n->n_leaves < LEAVES ? gpf__op_alloc(n->r, size) : NULL;
     if (!x)
         return GPF_POISON;
-    gpf__format(name, sizeof name, "v%d", n->n_leaves);
+    gpf__format(name, sizeof name, "x%d", n->n_leaves); /* inputs come first */
     n->value[n->n_leaves] = x;
     if (values)
         *values = x;
