@@ -308,6 +308,12 @@ static bool accepts(gpf__op_rig *r, const gpf_shape *x, gpf_shape *y)
     return gpf_shape_size(*y, 1) > 0;
 }
 
+static void settle(gpf_shape *s, size_t N)
+{
+    for (int a = 0; a < s->rank; a++)
+        s->dim[a] = s->dim[a] == GPF_N ? (ptrdiff_t)N : s->dim[a];
+}
+
 /* With N replaced by a number, y must be what it was with N replaced. */
 static void try_batch(gpf__op_rig *r, const gpf__op_trial *t)
 {
@@ -317,12 +323,13 @@ static void try_batch(gpf__op_rig *r, const gpf__op_trial *t)
         return;
     memcpy(x, t->x, sizeof x);
     for (int i = 0; i < r->n_x; i++)
-        for (int k = 0; k < x[i].rank; k++)
-            x[i].dim[k] = x[i].dim[k] == GPF_N ? (ptrdiff_t)t->N : x[i].dim[k];
-    for (int k = 0; k < want.rank; k++)
-        want.dim[k] = want.dim[k] == GPF_N ? (ptrdiff_t)t->N : want.dim[k];
-    if (r->op->shape(x, r->n_x, &r->attr, &y, why, sizeof why) || gpf_shape_equal(y, want))
+        settle(&x[i], t->N);
+    if (r->op->shape(x, r->n_x, &r->attr, &y, why, sizeof why))
         return; /* a rule may ask for an N by its attributes */
+    settle(&want, t->N);
+    settle(&y, t->N);
+    if (gpf_shape_equal(y, want))
+        return;
     gpf__op_fault(r, "shape", -1, "%s: y is %s, but %s where N is %zu", t->text,
                   gpf_shape_text(t->y, a, sizeof a), gpf_shape_text(y, b, sizeof b), t->N);
 }
@@ -498,6 +505,8 @@ static int run(gpf__op_rig *r, const gpf_op_options *how, gpf_diag *why)
     const int status = how->shapes ? take_shapes(r, how, &room, why) : find_shapes(r, &room);
     if (status)
         return status;
+    if (r->n_trials == 0 && gpf__op_faulty(r, "shape", -1))
+        return r->status;
     if (r->n_trials == 0)
         return r->status = gpf__diag(why, GPF_ENOTHING,
                                      "%s: none of some thousand random shapes is one it takes; "

@@ -37,7 +37,7 @@ static gpf_node net_leaf(net *n, gpf_shape shape, double **values)
     double *x = n->n_leaves < LEAVES ? gpf__op_alloc(n->r, size) : NULL;
     if (!x)
         return GPF_POISON;
-    gpf__format(name, sizeof name, "v%d", n->n_leaves);
+    gpf__format(name, sizeof name, "x%d", n->n_leaves); /* inputs come first */
     n->value[n->n_leaves] = x;
     if (values)
         *values = x;
@@ -194,9 +194,10 @@ static size_t real_inputs(const net *n, gpf_node *xs, int *input)
 
 /* Makes f from the inputs' leaves: the row as it stands in some company. */
 
+/* Of a y of one element the check's own cotangent would be 1. */
 static gpf_node use_alone(net *n)
 {
-    return apply(n, n->x);
+    return gpf_mul(n->g, gpf_const(n->g, 0.83), apply(n, n->x));
 }
 
 /* Something before it, something after it: the cotangent is neither ones nor constant, and the

@@ -511,8 +511,8 @@ RULE_OF(rule_that_fails, wave_row, 0, gpf_matmul(g, r->bar, gpf_const(g, 1)))
 RULE_OF(rule_on_edge, bend_row, 0, gpf_mul(g, r->bar, bend_slope(r, 7)))
 RULE_OF(rule_of_shared, wave_row, 0,
         r->x[0] == r->x[1] ? gpf_mul(g, number(r, 2), wave_vjp0(r)) : wave_vjp0(r))
-RULE_OF(rule_of_leaves, wave_row, 0,
-        gpf_node_is_data(g, r->x[0]) ? wave_vjp0(r) : gpf_mul(g, number(r, 2), wave_vjp0(r)))
+RULE_OF(rule_of_leaves, energy_row, 0,
+        gpf_node_is_data(g, r->x[0]) ? energy_vjp(r) : gpf_mul(g, number(r, 2), energy_vjp(r)))
 RULE_OF(rule_at_zero, wave_row, 0, gpf_mul(g, gpf_div(g, r->x[0], r->x[0]), wave_vjp0(r)))
 SPOIL(jvp_minus, wave_row, op.jvp[1] = wave_vjp0)
 
@@ -557,7 +557,7 @@ static const struct fault {
     { "static memory of x", remembers, "deterministic", -1, "" },
     { "writes to x", writes_to_x, "inputs untouched", 0, "input 0 was changed" },
     { "other code for fours", in_vectors, "strips", -1, "in a strip of" },
-    { "side of another edge", side_elsewhere, "sides", 0, "0.3" },
+    { "side of another edge", side_elsewhere, "sides", 0, "no side changes" },
     { "margin twice too large", margin_twice, "margin", 0, "away" },
     { "margin half", margin_half, "margin", 0, "the nearest edge" },
     { "margin on the edge", margin_on_edge, "margin", 0, "0 is expected" },
@@ -592,7 +592,7 @@ static const struct fault {
     { "scratch not filled", dirty_scratch, "reads inside", -1, "in scratch before" },
     { "STRIDED is not", not_strided, "strided y", -1, "" },
     { "view outside", view_outside, "stays inside", -1, "outside x" },
-    { "shape of columns", shape_of_columns, "fills y", -1, "not filled" },
+    { "shape of columns", shape_of_columns, "reads inside", -1, "outside the tensors" },
     { "shape forgets N", shape_of_one, "shape", -1, "where N is 3" },
     { "shape of rank 7", shape_of_rank_7, "shape", -1, "rank 7" },
     { "shape of size 0", shape_of_size_0, "shape", -1, "sizes 0" },
@@ -601,7 +601,7 @@ static const struct fault {
     { "shape writes to x", shape_writes_x, "shape", -1, "writes to x[0]" },
     { "vjp twice", rule_twice, "vjp", 1, "wrong" },
     { "vjp says nothing", rule_none, "vjp", 0, "" },
-    { "vjp of another shape", rule_scalar, "vjp", -1, "returned scalar, expected" },
+    { "vjp of another shape", rule_scalar, "vjp", 0, "returned scalar, expected" },
     { "vjp returns poison", rule_poison, "vjp", -1, "returned no node" },
     { "vjp returns no node", rule_unknown_node, "vjp", -1, "returned no node" },
     { "vjp without cotangent", rule_without_bar, "vjp", 1, "wrong" },
@@ -624,7 +624,7 @@ static const struct fault {
 static void test_faults(void **state)
 {
     const struct fault *f = *state;
-    for (unsigned long seed = 1; seed <= 3; seed++) {
+    for (unsigned long seed = 1; seed <= 2; seed++) {
         gpf_op op = f->make();
         gpf_op_check *c = check(&op, seed);
         const gpf_op_case *e = find(c, f->aspect, f->input);
