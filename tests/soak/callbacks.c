@@ -378,14 +378,16 @@ typedef struct totals {
  * conventions may make a number that is none, which is rightly called wrong. */
 static bool is_slope(const callback *c, size_t k, double given)
 {
-    for (int side = -1; side <= 1; side++) {
+    const size_t i = k / c->n, j = k % c->n;
+    long double scale = 0;
+    for (int side = -1; side <= 1; side += 2) {
         callback beside = *c;
-        const size_t j = k % c->n;
         const double x = c->x[j];
         beside.x[j] = x + side * ldexp(x == 0 ? c->scale[j] : fabs(x), -40);
         long double y[MOST_M], J[MOST_M * MOST_N];
         forward_long(&beside, beside.x, y, J);
-        if (fabsl(J[k] - (long double)given) <= 1e-6L * fabsl(J[k]) + LDBL_MIN)
+        scale = fmaxl(scale, fmaxl(fabsl(J[k]), 1e-6L * fabsl(y[i]) / fabsl(beside.x[j])));
+        if (fabsl(J[k] - (long double)given) <= 1e-6L * scale)
             return true;
     }
     return false;
