@@ -11,11 +11,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { POINTS = 9, ORDERS = POINTS - 1, LEVELS = 4 };
+enum { POINTS = 9, ORDERS = POINTS - 1, LEVELS = 5, WIDE = 2 };
 
-/* Spacings in units of v: one so wide that an iteration stops elsewhere, the usual one, and two for
+/* Spacings in units of v: two so wide that an iteration stops elsewhere, the usual one, and two for
  * what varies within it. */
-static const double spacing[LEVELS] = { 0x1.4p-6, 0x1.4p-10, 0x1.4p-16, 0x1.4p-22 };
+static const double spacing[LEVELS] = { 0x1.cp-5, 0x1.4p-6, 0x1.4p-10, 0x1.4p-16, 0x1.4p-22 };
 
 /* The largest of some values beside their standard deviation. */
 static const double BOUND = 2.5;
@@ -123,8 +123,8 @@ static bool believable(const sight *s)
 /* From far away only what is no wave for certain. */
 static void learn_wide(known *k, const sight *s)
 {
-    if (s->defined && s->plain && s->sigma <= 1e-6 * s->range)
-        k->believed = s->sigma;
+    if (s->defined && s->plain && s->sigma <= fmax(1e-6 * s->range, 2e-10 * s->size))
+        k->believed = fmax(k->believed, s->sigma);
 }
 
 static void learn(known *k, const sight *s)
@@ -176,7 +176,7 @@ static int measure(gpf__subject *s, gpf__sampled *values, void *arg, size_t coun
     bool open = memory;
     for (size_t i = 0; memory && i < count; i++)
         k[i] = (known){ .sigma = -1 };
-    for (int level = wide ? 0 : 1; level < LEVELS && open; level++) {
+    for (int level = wide ? 0 : WIDE; level < (wide ? WIDE : LEVELS) && open; level++) {
         for (size_t p = 0; p < POINTS; p++) {
             double *y = table + p * count;
             place(s, v, spacing[level], p, x);
@@ -188,7 +188,7 @@ static int measure(gpf__subject *s, gpf__sampled *values, void *arg, size_t coun
         for (size_t i = 0; i < count; i++) {
             if (!k[i].closed) {
                 const sight seen = look(table + i, count);
-                if (level == 0)
+                if (wide)
                     learn_wide(&k[i], &seen);
                 else
                     learn(&k[i], &seen);
