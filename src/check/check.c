@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/arena.h"
 #include "base/text.h"
+#include "check/explain.h"
 #include "check/fast.h"
 #include "check/stencil.h"
 #include "plan/plan.h"
@@ -36,6 +38,8 @@ struct gpf_check {
     size_t *order; /* in which the elements are checked */
     size_t n_element, room;
     gpf_block *block; /* by tensor, of the fast mode */
+    gpf_explanation *explanation;
+    size_t n_explanation, explanation_room;
     double value;
     int threads;
     bool ran, fast;
@@ -216,6 +220,7 @@ void gpf_check_free(gpf_check *c)
     free(c->order);
     free(c->element);
     free(c->block);
+    free(c->explanation);
     free(c);
 }
 
@@ -625,12 +630,99 @@ static int blame_ties(gpf_check *c, gpf_point *p)
     return status;
 }
 
+/* Numbers by which a gradient may be off: sizes that are averaged or summed over. */
+static size_t count_sizes(const gpf_check *c, size_t i, gpf__count *count, size_t most)
+{
+    const gpf_shape s = gpf_check_tensor_shape(c, i);
+    size_t n = 0;
+    if (c->N)
+        count[n++] = (gpf__count){ (double)c->N, "the number of samples" };
+    for (size_t k = 0; k < c->g->n_data && n < most - 1; k++) {
+        const gpf_shape d = gpf_node_shape(c->g, c->g->data[k]);
+        bool known = d.rank == 0 || d.dim[0] == GPF_N;
+        for (size_t j = 0; j < n && !known; j++)
+            known = count[j].value == (double)d.dim[0];
+        if (!known)
+            count[n++] = (gpf__count){ (double)d.dim[0], "the rows of the data" };
+    }
+    count[n++] = (gpf__count){ (double)gpf_shape_size(s, c->N), "the size of the tensor" };
+    return n;
+}
+
+/* What the wrong elements of tensor i, n of them from *first, have in common. */
+static int explain_tensor(gpf_check *c, size_t i, const gpf_element *e, size_t n)
+{
+    enum { MOST = 4, COUNTS = 6 };
+    const size_t size = gpf_damage_target_size(c->damage, i);
+    const gpf_shape s = gpf_check_tensor_shape(c, i);
+    const double *a = gradient(c, i);
+    double *numeric = malloc(3 * size * sizeof *numeric);
+    unsigned char *verdict = malloc(size);
+    gpf__count count[COUNTS];
+    char label[80];
+    int found = -1;
+    if (numeric && verdict &&
+        !gpf__grow(&c->explanation, &c->explanation_room, c->n_explanation + MOST,
+                   sizeof *c->explanation)) {
+        double *error = numeric + size, *analytic = error + size;
+        memset(verdict, GPF_N_VERDICTS, size);
+        for (size_t k = 0; k < size; k++) {
+            analytic[k] = a ? a[k] : 0;
+            numeric[k] = error[k] = NAN;
+        }
+        for (size_t k = 0; k < n; k++) {
+            const size_t at = e[k].k;
+            analytic[at] = e[k].analytic; /* the last run of the plan may have been elsewhere */
+            numeric[at] = e[k].numeric;
+            error[at] = e[k].error;
+            if (a && c->rounded)
+                error[at] += c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)at];
+            verdict[at] = (unsigned char)e[k].verdict;
+        }
+        const size_t cols = s.rank == 2 ? (size_t)s.dim[1] : size;
+        const gpf__evidence ev = { .part = (int)i,
+                                   .name = gpf_node_label(c->g, c->x[i], label, sizeof label),
+                                   .rows = size / cols,
+                                   .cols = cols,
+                                   .analytic = analytic,
+                                   .numeric = numeric,
+                                   .error = error,
+                                   .verdict = verdict,
+                                   .x = gpf_damage_target(c->damage, i),
+                                   .x_row = cols,
+                                   .x_col = 1,
+                                   .counts = count,
+                                   .n_counts = count_sizes(c, i, count, COUNTS) };
+        found = gpf__explain(&ev, c->explanation + c->n_explanation, MOST);
+    }
+    free(numeric);
+    free(verdict);
+    c->n_explanation += found > 0 ? (size_t)found : 0;
+    return found < 0 ? GSL_ENOMEM : GSL_SUCCESS;
+}
+
+/* Elements are in the order of the tensors. */
+static int explain(gpf_check *c)
+{
+    int status = GSL_SUCCESS;
+    for (size_t k = 0; k < c->n_element && status == GSL_SUCCESS;) {
+        const size_t first = k;
+        bool wrong = false;
+        for (; k < c->n_element && c->element[k].tensor == c->element[first].tensor; k++)
+            wrong |= c->element[k].verdict == GPF_WRONG;
+        if (wrong)
+            status =
+                explain_tensor(c, (size_t)c->element[first].tensor, &c->element[first], k - first);
+    }
+    return status;
+}
+
 int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *how, gpf_diag *why)
 {
     const gpf_check_options defaults = gpf_check_defaults();
     how = how ? how : &defaults;
     c->ran = false;
-    c->n_element = 0;
+    c->n_element = c->n_explanation = 0;
     c->fast = how->fast != 0;
     if (how->fast && how->sample)
         return gpf__diag(why, GSL_EINVAL, "the fast mode takes whole tensors, not a sample");
@@ -651,6 +743,8 @@ int gpf_check_run(gpf_check *c, const gpf_point *at, const gpf_check_options *ho
     }
     if (status == GSL_SUCCESS)
         status = blame_ties(c, p);
+    if (c->ran && explain(c) != GSL_SUCCESS)
+        status = GSL_ENOMEM;
     const char *unbound = NULL;
     for (size_t i = 0; status == GPF_EUNBOUND && p && i < p->n_data && !unbound; i++)
         if (!p->data[i])
@@ -710,6 +804,16 @@ gpf_outcome gpf_check_outcome(const gpf_check *c)
 const gpf_block *gpf_check_block(const gpf_check *c, size_t i)
 {
     return c->ran && c->fast && i < c->n_x ? &c->block[i] : NULL;
+}
+
+size_t gpf_check_n_explanations(const gpf_check *c)
+{
+    return c->n_explanation;
+}
+
+const gpf_explanation *gpf_check_explanation(const gpf_check *c, size_t i)
+{
+    return i < c->n_explanation ? &c->explanation[i] : NULL;
 }
 
 size_t gpf_check_n_tensors(const gpf_check *c)

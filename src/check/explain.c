@@ -48,7 +48,7 @@ gpf_explanation gpf__explanation(gpf_explanation_kind kind, int part)
  * with a probability of about t_i / |p_i - numeric_i|. So an entry that fits is worth
  * log2(|p_i - numeric_i| / t_i) bits, one on which p_i is the right value itself is worth none, and a
  * hypothesis needs BITS of them, more for what was chosen to make it fit. */
-static const double BITS = 20, NAME_BITS = 7, MOST_BITS = 40;
+static const double BITS = 16, MOST_BITS = 40;
 /* Of the entries that can tell, so many must fit; those that do not are explained on their own. */
 static const double MOST = 0.9;
 enum { SAMPLE = 1024, MOST_WRONG_LINES = 64, MOST_ALONE = 3 };
@@ -105,11 +105,14 @@ static double tolerance(const sight *s, double c, double analytic, double p)
            4e-13 * fmax(fabs(analytic), fabs(p));
 }
 
+/* Does entry i fit, or can nothing be held against it? */
 static bool fits(const block *b, see model, const ptrdiff_t *arg, double c, size_t i)
 {
     sight s;
-    if (!known(b, i) || !model(b, arg, i, &s))
+    if (!known(b, i))
         return false;
+    if (!model(b, arg, i, &s))
+        return true;
     const double a = b->e->analytic[i], p = c * s.basis + s.fixed;
     return fabs(a - p) <= tolerance(&s, c, a, p);
 }
@@ -210,33 +213,40 @@ static bool fit(block *b, scope o, see model, const ptrdiff_t *arg, double *lo, 
 static const struct {
     double value;
     const char *times;
+    double cost; /* bits: how far-fetched it is */
 } constants[] = {
-    { 1, "1" },
-    { 2, "2" },
-    { 0.5, "1/2" },
-    { 3, "3" },
-    { 1 / 3.0, "1/3" },
-    { 4, "4" },
-    { 0.25, "1/4" },
-    { M_PI, "pi" },
-    { M_1_PI, "1/pi" },
-    { 2 * M_PI, "2 pi" },
-    { M_1_PI / 2, "1/(2 pi)" },
-    { 180 / M_PI, "180/pi (degrees?)" },
-    { M_PI / 180, "pi/180 (degrees?)" },
-    { M_LN10, "ln 10 (log10?)" },
-    { 1 / M_LN10, "1/ln 10 (log10?)" },
-    { M_LN2, "ln 2 (log2?)" },
-    { 1 / M_LN2, "1/ln 2 (log2?)" },
+    { 1, "1", 1 }, /* with a sign */
+    { 2, "2", 2 },
+    { 0.5, "1/2", 2 },
+    { 3, "3", 5 },
+    { 1 / 3.0, "1/3", 5 },
+    { 4, "4", 4 },
+    { 0.25, "1/4", 4 },
+    { M_PI, "pi", 6 },
+    { M_1_PI, "1/pi", 6 },
+    { 2 * M_PI, "2 pi", 7 },
+    { M_1_PI / 2, "1/(2 pi)", 7 },
+    { 180 / M_PI, "180/pi (degrees?)", 5 },
+    { M_PI / 180, "pi/180 (degrees?)", 5 },
+    { M_LN10, "ln 10 (log10?)", 6 },
+    { 1 / M_LN10, "1/ln 10 (log10?)", 6 },
+    { M_LN2, "ln 2 (log2?)", 6 },
+    { 1 / M_LN2, "1/ln 2 (log2?)", 6 },
 };
 enum { N_CONSTANTS = sizeof constants / sizeof *constants, N_FORMS = 8 };
 
+typedef struct ratio {
+    double c, cost;
+    bool named;
+    char text[96];
+} ratio;
+
 /* Number k of them; false past the end. */
-static bool candidate(const gpf__evidence *e, size_t k, double *value, char *text, size_t size)
+static bool candidate(const gpf__evidence *e, size_t k, ratio *r)
 {
     if (k < N_CONSTANTS) {
-        *value = constants[k].value;
-        gpf__format(text, size, "%s", constants[k].times);
+        *r = (ratio){ .c = constants[k].value, .cost = constants[k].cost };
+        gpf__format(r->text, sizeof r->text, "%s", constants[k].times);
         return true;
     }
     k -= N_CONSTANTS;
@@ -246,34 +256,29 @@ static bool candidate(const gpf__evidence *e, size_t k, double *value, char *tex
                  of[N_FORMS] = { v, 1 / v, 2 * v, 1 / (2 * v), v / 2, 2 / v, sqrt(v), 1 / sqrt(v) };
     static const char *const before[N_FORMS] = { "",     "1/", "2*",    "1/2/",
                                                  "1/2*", "2/", "sqrt ", "1/sqrt " };
-    *value = v > 2 ? of[k % N_FORMS] : GSL_NAN;
-    gpf__format(text, size, "%s%.6g (%s)", before[k % N_FORMS], v, e->counts[k / N_FORMS].means);
+    *r = (ratio){ .c = v > 2 ? of[k % N_FORMS] : GSL_NAN, .cost = k % N_FORMS < 2 ? 4 : 7 };
+    gpf__format(r->text, sizeof r->text, "%s%.6g (%s)", before[k % N_FORMS], v,
+                e->counts[k / N_FORMS].means);
     return true;
 }
 
-typedef struct ratio {
-    double c;
-    bool named;
-    char text[96];
-} ratio;
-
-/* The ratio that lies between lo and hi: one of the numbers above if only one of them does. */
+/* The ratio that lies between lo and hi: one of the numbers above if only one of them does and the
+ * interval is so small that this is no accident. */
 static ratio ratio_between(const gpf__evidence *e, double lo, double hi)
 {
-    ratio r = { .c = (lo + hi) / 2 };
+    ratio r = { .c = (lo + hi) / 2 }, one;
     const double sign = r.c < 0 ? -1 : 1, from = fmin(sign * lo, sign * hi),
-                 to = fmax(sign * lo, sign * hi), slack = 1e-13 * fabs(r.c);
-    const bool certain = to - from < 0.2 * fabs(r.c);
-    double value;
-    char text[80];
+                 to = fmax(sign * lo, sign * hi), slack = 1e-13 * fabs(r.c),
+                 room = fmax(to - from, slack);
     size_t names = 0;
-    for (size_t k = 0; certain && candidate(e, k, &value, text, sizeof text); k++) {
-        if (!(value >= from - slack && value <= to + slack) || (value == 1 && sign > 0) ||
-            (names && fabs(r.c) == value))
+    for (size_t k = 0; candidate(e, k, &one); k++) {
+        if (!(one.c >= from - slack && one.c <= to + slack) || (one.c == 1 && sign > 0) ||
+            (names && fabs(r.c) == one.c) || !(log2(one.c / room) >= 4 + one.cost))
             continue;
         if (names++ == 0) {
-            r.c = sign * value;
-            gpf__format(r.text, sizeof r.text, "%s%s", sign < 0 ? "-" : "", text);
+            r.c = sign * one.c;
+            r.cost = one.cost;
+            gpf__format(r.text, sizeof r.text, "%s%s", sign < 0 ? "-" : "", one.text);
         }
     }
     r.named = names == 1;
@@ -293,10 +298,11 @@ static bool find_ratio(block *b, scope o, see model, const ptrdiff_t *arg, size_
         return false;
     *r = ratio_between(b->e, lo, hi);
     *s = judge(b, o, 1, model, arg, r->c);
-    return r->c != 0 && isfinite(r->c) && enough(s, need, r->named ? NAME_BITS : s->best);
+    return r->c != 0 && isfinite(r->c) && enough(s, need, r->named ? r->cost : s->best);
 }
 
-/* What was said of the scope has been said. */
+/* What was said of the scope has been said, also of entries about which the model knows nothing: what
+ * belongs there was not seen, or would come from beyond the edge. */
 static void close_entries(block *b, scope o, see model, const ptrdiff_t *arg, double c)
 {
     for (size_t k = 0; k < o.n; k++) {
@@ -517,9 +523,7 @@ static int explain_zero(block *b)
 {
     size_t zero = 0;
     for (size_t i = 0; i < b->n; i++) {
-        if (!known(b, i))
-            continue;
-        if (b->e->analytic[i] != 0)
+        if (b->e->analytic[i] != 0) /* also one that is no evidence otherwise */
             return false;
         zero += b->open[i];
     }
@@ -753,8 +757,6 @@ static bool line_zero(const block *b, scope o, line *l)
     size_t zero = 0;
     for (size_t k = 0; k < o.n; k++) {
         const size_t i = o.first + k * o.step;
-        if (!known(b, i))
-            continue;
         if (b->e->analytic[i] != 0)
             return false;
         zero += b->open[i];
@@ -778,17 +780,18 @@ static void read_line(block *b, bool column, size_t k, line *l)
         const double x = e->x[k * e->x_col], slack = 1e-13 * fabs(r.c);
         for (int way = 0; way < 2; way++) {
             const double f = way ? 1 / x : x;
-            if (f >= lo - slack && f <= hi + slack) {
+            if (f >= lo - slack && f <= hi + slack && log2(fabs(f) / fmax(hi - lo, slack)) >= 8) {
                 l->kind = GPF_MISSING_FACTOR;
                 r.c = f;
                 r.named = true;
+                r.cost = 4;
                 break;
             }
         }
     }
     const score s = judge(b, o, 1, see_scaled, NULL, r.c);
     *l = (line){ r.c,    s.matched, s.told,
-                 s.said, l->kind,   r.c != 0 && enough(&s, 2, r.named ? NAME_BITS : s.best) };
+                 s.said, l->kind,   r.c != 0 && enough(&s, 2, r.named ? r.cost : s.best) };
 }
 
 static void say_line(block *b, bool column, size_t k, const line *l)
@@ -916,7 +919,7 @@ static bool explain_swapped_lines(block *b, bool column)
             const score s = judge(b, one, 1, model, arg, 1), t = judge(b, two, 1, model, arg, 1);
             const score both = { s.told + t.told, s.matched + t.matched, s.wrong + t.wrong,
                                  s.said + t.said, s.bits + t.bits,       0 };
-            if (!s.matched || !t.matched || !enough(&both, 2, 12))
+            if (!s.matched || !t.matched || !enough(&both, 2, 1 + 2 * log2((double)n)))
                 continue;
             gpf_explanation *x = add(b, GPF_SWAPPED);
             *(column ? &x->column : &x->row) = arg[0];
@@ -955,7 +958,7 @@ static int explain_swapped_entries(block *b)
             const ptrdiff_t arg[] = { (ptrdiff_t)wrong[p], (ptrdiff_t)wrong[q] };
             const scope o = { wrong[p], wrong[q] - wrong[p], 2, true };
             const score s = judge(b, o, 1, see_swapped_entries, arg, 1);
-            if (!enough(&s, 2, 12))
+            if (!enough(&s, 2, 1 + 2 * log2((double)n)))
                 continue;
             gpf_explanation *x = add(b, GPF_SWAPPED);
             char one[64], two[64];
@@ -983,60 +986,67 @@ typedef struct direction {
     int which; /* of row, column: 0, 1; 2: entries */
 } direction;
 
-/* By how many places the entry in the middle of the wrong ones may have been moved. */
-static size_t places(const block *b, const direction *d, ptrdiff_t *by, size_t most)
+/* By how many places a wrong entry i, which is not 0, may have been moved, nearest first. */
+static size_t places(const block *b, const direction *d, size_t i, ptrdiff_t *by, size_t most)
 {
-    size_t n = 0, met = 0, i = 0;
-    while (met < b->n_open / 2 + 1 && i < b->n)
-        met += b->open[i++];
-    i--;
     const ptrdiff_t here = (ptrdiff_t)i / d->step % d->n;
+    const double a = b->e->analytic[i];
+    size_t n = 0;
     for (ptrdiff_t far = 1; far < d->n && n < most; far++)
         for (int sign = 1; sign >= -1; sign -= 2) {
             const ptrdiff_t there = here + sign * far;
             if (there < 0 || there >= d->n || n == most)
                 continue;
-            const size_t j = i + (size_t)(sign * far * d->step);
-            const double a = b->e->analytic[i], t = GPF__SAFETY * error_of(b, j) + 4e-13 * fabs(a);
-            if (known(b, j) && known(b, i) && fabs(a - b->e->numeric[j]) <= t)
+            const size_t j = (size_t)((ptrdiff_t)i + sign * far * d->step);
+            const double t = GPF__SAFETY * error_of(b, j) + 4e-13 * fabs(a);
+            if (known(b, j) && fabs(a - b->e->numeric[j]) <= t)
                 by[n++] = sign * far;
         }
     return n;
 }
 
+static bool explain_shift_by(block *b, const direction *d, ptrdiff_t by)
+{
+    const scope all = { 0, 1, b->n, true };
+    for (ptrdiff_t round = 1; round >= 0; round--) {
+        const ptrdiff_t arg[] = { by, round };
+        const score s = judge(b, all, 1, d->model, arg, 1);
+        if (!enough(&s, 3, 6) || 2 * s.said < b->n_open) /* two are swapped */
+            continue;
+        if (round && 2 * by > d->n) /* the shorter way round */
+            by -= d->n;
+        else if (round && -2 * by > d->n)
+            by += d->n;
+        gpf_explanation *x = add(b, GPF_SHIFTED);
+        x->other = by;
+        x->matched = s.matched;
+        x->total = s.told;
+        gpf__format(
+            x->text, sizeof x->text,
+            "%s: %s are shifted: each holds what belongs %td place%s %s%s (%zu of %zu entries)",
+            b->e->name, d->what, by < 0 ? -by : by, by * by == 1 ? "" : "s",
+            by > 0 ? "after it" : "before it", round ? ", counted round" : "", s.matched, s.told);
+        close_entries(b, all, d->model, arg, 1);
+        return true;
+    }
+    return false;
+}
+
 static bool explain_shift(block *b, const direction *d)
 {
-    enum { TRIED = 6 };
-    ptrdiff_t by[TRIED];
-    const scope all = { 0, 1, b->n, true };
-    const size_t n = d->n > 2 ? places(b, d, by, TRIED) : 0;
-    for (size_t k = 0; k < n; k++) {
-        const ptrdiff_t off = by[k];
-        for (ptrdiff_t round = 1; round >= 0; round--) {
-            const ptrdiff_t arg[] = { off, round };
-            const score s = judge(b, all, 1, d->model, arg, 1);
-            if (!enough(&s, 2, 6) || 2 * s.said < b->n_open)
-                continue;
-            gpf_explanation *x = add(b, GPF_SHIFTED);
-            x->other = off;
-            x->matched = s.matched;
-            x->total = s.told;
-            gpf__format(x->text, sizeof x->text,
-                        "%s: %s are shifted: each holds what belongs %td place%s %s%s (%zu of %zu "
-                        "entries)",
-                        b->e->name, d->what, off < 0 ? -off : off, off * off == 1 ? "" : "s",
-                        off > 0 ? "after it" : "before it", round ? ", counted round" : "",
-                        s.matched, s.told);
-            close_entries(b, everything(b), d->model, arg, 1);
-            for (size_t i = 0; i < b->n && !round; i++) {
-                size_t to; /* at the edge, with no place to come from */
-                if (b->open[i] && !moved((ptrdiff_t)i / d->step % d->n, arg, (size_t)d->n, &to)) {
-                    b->open[i] = 0;
-                    b->n_open--;
-                }
-            }
-            return true;
-        }
+    enum { ENTRIES = 4, TRIED = 4 };
+    const size_t stride = b->n_open / (ENTRIES + 1) + 1;
+    size_t met = 0, asked = 0;
+    for (size_t i = 0; d->n > 2 && i < b->n && asked < ENTRIES; i++) {
+        ptrdiff_t by[TRIED];
+        if (!b->open[i] || b->e->analytic[i] == 0 || met++ % stride < stride / 2)
+            continue;
+        met += stride - met % stride;
+        asked++;
+        const size_t n = places(b, d, i, by, TRIED);
+        for (size_t k = 0; k < n; k++)
+            if (explain_shift_by(b, d, by[k]))
+                return true;
     }
     return false;
 }

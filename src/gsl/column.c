@@ -63,6 +63,13 @@ double gpf__typical(const gpf__subject *s, size_t j)
     return typical(s, j, s->x[j] == 0 ? typical_of_zero(s) : 0);
 }
 
+void gpf__typicals(const gpf__subject *s, double *all)
+{
+    const double zero = typical_of_zero(s);
+    for (size_t j = 0; j < s->n; j++)
+        all[j] = typical(s, j, zero);
+}
+
 gpf__column *gpf__column_alloc(gpf__subject *s)
 {
     gpf__column *c = calloc(1, sizeof *c);

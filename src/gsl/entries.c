@@ -451,3 +451,33 @@ int gpf__check_jacobian(gpf__subject *s)
     free_job(&w);
     return status;
 }
+
+struct gpf__entries {
+    job w;
+};
+
+gpf__entries *gpf__entries_alloc(gpf__subject *s)
+{
+    gpf__entries *l = calloc(1, sizeof *l);
+    if (!l)
+        return NULL;
+    l->w.s = s;
+    if (alloc_job(&l->w)) {
+        gpf__entries_free(l);
+        return NULL;
+    }
+    return l;
+}
+
+void gpf__entries_free(gpf__entries *l)
+{
+    if (!l)
+        return;
+    free_job(&l->w);
+    free(l);
+}
+
+int gpf__entries_look(gpf__entries *l, size_t i, size_t j, gpf_element *e)
+{
+    return look_at(&l->w, alone(&l->w, j), i, j, e);
+}

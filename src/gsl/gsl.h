@@ -60,33 +60,38 @@ struct gpf_fdf_kind {
 const char *gpf__route_name(const gpf_fdf_kind *k, gpf__route r);
 
 /* The outputs of a call. */
-typedef enum gpf__output {
+typedef enum gpf__slot {
     GPF__OUT_F,
     GPF__OUT_D,
     GPF__OUT_DT,
     GPF__OUT_V, /* args.out */
     GPF__OUT_JTJ,
-    GPF__N_OUTPUTS
-} gpf__output;
+    GPF__N_SLOTS
+} gpf__slot;
 
 /* What outputs hold before a call. A NaN with a payload of its own can be told from every NaN that
  * a callback computes, and is not taken for a value: it stays where nothing was written, and comes
  * back where something was added to it. Which of both it was, a call with numbers tells. */
 typedef enum gpf__poison { GPF__POISON_NAN, GPF__POISON_NUMBER, GPF__POISON_ZERO } gpf__poison;
 /* The number that entry k of an output holds then; in (1, 2), each another. */
-double gpf__poison_number(gpf__output o, size_t k);
+double gpf__poison_number(gpf__slot o, size_t k);
 
 /* What the calls of a route did wrong so far. */
 typedef struct gpf__mishap {
     bool wrote_x, wrote_outside;
     bool accumulates; /* set by the probe: outputs are zeroed before every call from then on */
-    size_t failures;  /* calls with a status other than GSL_SUCCESS */
-    int status;       /* of the first of them */
-    double *at;       /* n: the x of it */
-    size_t unfilled[GPF__N_OUTPUTS]; /* entries the poison was left in, in the call that had most */
-    size_t unfilled_first[GPF__N_OUTPUTS];
-    size_t nonfinite[GPF__N_OUTPUTS]; /* entries written, but NaN or infinite, in the last call */
-    size_t nonfinite_first[GPF__N_OUTPUTS];
+    bool adds[GPF__N_SLOTS]; /* to which of them it adds */
+    /* Its values belong to another x unless the route `prime` was called at this one: gpf__call does so
+     * from then on, so that all else can be judged. */
+    bool primed;
+    gpf__route prime;
+    size_t failures;               /* calls with a status other than GSL_SUCCESS */
+    int status;                    /* of the first of them */
+    double *at;                    /* n: the x of it */
+    size_t unfilled[GPF__N_SLOTS]; /* entries the poison was left in, in the call that had most */
+    size_t unfilled_first[GPF__N_SLOTS];
+    size_t nonfinite[GPF__N_SLOTS]; /* entries written, but NaN or infinite, in the last call */
+    size_t nonfinite_first[GPF__N_SLOTS];
 } gpf__mishap;
 
 /* One check in the making. */
@@ -98,18 +103,21 @@ struct gpf__subject {
     const gpf_fdf_options *how;
     double *x;      /* n: where */
     double *f;      /* m: there */
-    double *noise;  /* m: of f there; the driver measures it, at least `spread` */
+    double *noise;  /* m: of f there, at least `spread`; gpf__check_jacobian measures it */
+    double *idle;   /* m: values that nobody wants */
     double *spread; /* m: by how much f differs from call to call at the same x */
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
                       the last; NULL in the fast mode of multilarge */
-    bool squares; /* multilarge: J'J is asked for; not where n x n would be too much memory */
+    bool squares;   /* multilarge: J'J is asked for; not where n x n would be too much memory */
+    double *beside; /* n + m: x' and f(x') if J is the same there to the last bit; else NULL */
     struct gpf__frame *frame; /* of call.c: guarded copies of all arguments */
     size_t n_calls[GPF__N_ROUTES];
     gpf__poison poison; /* what outputs hold before the next call */
     gpf__mishap mishap[GPF__N_ROUTES];
     gpf_explanation *explanation;
     size_t n_explanation, room;
+    unsigned derived; /* bit p: part p is wrong as part 0 is, of which it is made */
     unsigned named; /* bit p: what is wrong with part p has been said, gpf__explain is not asked */
     struct gpf_fdf *result;
 };
@@ -121,9 +129,9 @@ int gpf__call(gpf__subject *s, gpf__route r, const gpf__args *a);
 int gpf__call_alloc(gpf__subject *s);
 void gpf__call_free(gpf__subject *s);
 /* Entry k of an output as the last call left it: the poison if it was not written. */
-double gpf__call_raw(const gpf__subject *s, gpf__output o, size_t k);
+double gpf__call_raw(const gpf__subject *s, gpf__slot o, size_t k);
 /* Did the last call leave its poison there, or add to it? */
-bool gpf__is_poison(const gpf__subject *s, gpf__output o, size_t k);
+bool gpf__is_poison(const gpf__subject *s, gpf__slot o, size_t k);
 
 /* How it behaves; fills s->f and s->d on the way and adds explanations. GSL_ENOMEM. probe.c */
 int gpf__probe(gpf__subject *s);
@@ -160,12 +168,19 @@ void gpf__column_free(gpf__column *c);
 void gpf__column_set(gpf__column *c, const size_t *variables, size_t n);
 /* Row i of it; valid until the next call. Outside the bounds its values are NaN and cost nothing. */
 gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
-double gpf__typical(const gpf__subject *s, size_t j); /* magnitude of variable j, for the step */
-size_t gpf__column_evaluations(const gpf__column *c); /* since it was set */
+double gpf__typical(const gpf__subject *s, size_t j);   /* magnitude of variable j, for the step */
+void gpf__typicals(const gpf__subject *s, double *all); /* n: of all of them */
+size_t gpf__column_evaluations(const gpf__column *c);   /* since it was set */
 
 /* All entries of parts 0 and dfdt into the result, and explanations of what is outside the pattern.
  * Stopped by progress or max_failures: s->result->stopped. GSL_ENOMEM. entries.c */
 int gpf__check_jacobian(gpf__subject *s);
+/* Single entries, decided like those: entry i,j into e, whose tensor, k, value and analytic are
+ * set. Rows of the variable asked for last share its points. NULL, GSL_ENOMEM without memory. */
+typedef struct gpf__entries gpf__entries;
+gpf__entries *gpf__entries_alloc(gpf__subject *s);
+void gpf__entries_free(gpf__entries *l);
+int gpf__entries_look(gpf__entries *l, size_t i, size_t j, gpf_element *e);
 
 /* A pattern, by columns and by rows, and groups of columns without a common row (A. R. Curtis, M. J.
  * D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, 1974). pattern.c */
