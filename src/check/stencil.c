@@ -873,8 +873,11 @@ static void decide(probe *p)
         find_steps(p, h, 0);
     if (grid)
         central_points(p, h); /* they are known; others were asked for since */
-    if (inferred(p) && !p->finite && right_on_one_side(p, h, h_min))
-        return;
+    if (inferred(p) && !p->finite) {
+        if (right_on_one_side(p, h, h_min))
+            return;
+        central_points(p, h);
+    }
     /* Retreat to the largest stencil without a kink. One at the base point itself stays. */
     while (p->moved || !p->finite) {
         kink_step = h;
