@@ -150,6 +150,9 @@ bool gpf__is_inside(const gpf__subject *s, const double *x);
  * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
  * least that of rounding. GSL_ENOMEM. scatter.c */
 int gpf__noise(gpf__subject *s, const double *v, double *noise);
+/* Only what shows in a wide region and is not seen near by, before anything is called wrong: an
+ * iteration that is stopped at a tolerance stops alike at neighbouring points. 18 calls. */
+int gpf__noise_wide(gpf__subject *s, const double *v, double *noise);
 /* The same of anything: `values` gives `count` numbers at x. */
 typedef int gpf__sampled(void *arg, const double *x, double *values);
 int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
