@@ -1125,8 +1125,12 @@ static bool explain_shift_by(block *b, const direction *d, ptrdiff_t by)
     for (ptrdiff_t round = 1; round >= 0; round--) {
         const ptrdiff_t arg[] = { by, round };
         const score s = judge(b, all, 1, d->model, arg, 1);
-        if (!enough(&s, 2, 6) || 2 * s.said < b->n_open)
+        if (!enough(&s, 3, 6) || 2 * s.said < b->n_open) /* two are swapped */
             continue;
+        if (round && 2 * by > d->n) /* the shorter way round */
+            by -= d->n;
+        else if (round && -2 * by > d->n)
+            by += d->n;
         gpf_explanation *x = add(b, GPF_SHIFTED);
         x->other = by;
         x->matched = s.matched;

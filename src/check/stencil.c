@@ -446,7 +446,7 @@ static bool leads_to_base(probe *p, double h, const slope *s, double h_min, doub
         for (int i = 0; i < 4 && !hidden; i++) {
             const double d = at[i] - p->origin, noise = rounding / fabs(d),
                          off = fabs((p->y[i] - p->base) / d - s->value);
-            if (!(off <= GPF__SAFETY * (s->error + noise) + 2 * sag * fabs(d / h)))
+            if (!(off <= GPF__SAFETY * s->error + noise + 2 * sag * fabs(d / h)))
                 return false;
             hidden = noise > gap / 4;
             *near = fabs(d);
@@ -656,15 +656,21 @@ static void step_law(probe *p, const slope *first, double h_min)
     }
     slope best = { .error = INFINITY };
     int plateau = 0;
-    bool bent = inferred(p); /* at every step of the plateau a kink might account for the gap */
+    /* A kink that accounts for the gap does so at the smallest steps, too, where the curvature of a
+     * smooth y is gone. */
+    bool bent = inferred(p), asked = false;
     for (int i = n; i-- > 0; plateau++) {
         const double error = s[i].truncation + s[i].rounding;
         if (plateau > 0 && !(fabs(s[i].value - best.value) <=
                              GPF__SAFETY * (error + best.error) + 1e-12 * fabs(best.value)))
             break;
-        bent &= fabs(e->analytic - s[i].value) <=
-                GPF__SAFETY * error + s[i].bend +
-                    own_rounding(e->analytic, s[i].value, p->around->rounding);
+        const double gap = fabs(e->analytic - s[i].value),
+                     slack = GPF__SAFETY * error +
+                             own_rounding(e->analytic, s[i].value, p->around->rounding);
+        if (!asked && slack < gap / 2) {
+            asked = true;
+            bent &= gap <= slack + s[i].bend;
+        }
         if (error < best.error)
             best = (slope){ s[i].value, error, s[i].step, true };
     }
@@ -867,8 +873,11 @@ static void decide(probe *p)
         find_steps(p, h, 0);
     if (grid)
         central_points(p, h); /* they are known; others were asked for since */
-    if (inferred(p) && !p->finite && right_on_one_side(p, h, h_min))
-        return;
+    if (inferred(p) && !p->finite) {
+        if (right_on_one_side(p, h, h_min))
+            return;
+        central_points(p, h);
+    }
     /* Retreat to the largest stencil without a kink. One at the base point itself stays. */
     while (p->moved || !p->finite) {
         kink_step = h;

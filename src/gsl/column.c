@@ -39,7 +39,7 @@ static double typical_of_zero(const gpf__subject *s)
             least = fmin(least, fabs(s->x[j]));
             most = fmax(most, fabs(s->x[j]));
         }
-    return most > 0 ? fmin(fmax(1, least), most) : 1;
+    return most > 0 ? fmin(fmax(1, least), fmax(most, 0x1p-20)) : 1;
 }
 
 static double bound(const gsl_vector *v, size_t j, double none)

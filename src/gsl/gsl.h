@@ -66,7 +66,7 @@ typedef enum gpf__slot {
     GPF__OUT_DT,
     GPF__OUT_V, /* args.out */
     GPF__OUT_JTJ,
-    GPF__N_OUTPUTS
+    GPF__N_SLOTS
 } gpf__slot;
 
 /* What outputs hold before a call. A NaN with a payload of its own can be told from every NaN that
@@ -80,14 +80,18 @@ double gpf__poison_number(gpf__slot o, size_t k);
 typedef struct gpf__mishap {
     bool wrote_x, wrote_outside;
     bool accumulates; /* set by the probe: outputs are zeroed before every call from then on */
-    bool adds[GPF__N_OUTPUTS];       /* to which of them it adds */
-    size_t failures;                 /* calls with a status other than GSL_SUCCESS */
-    int status;                      /* of the first of them */
-    double *at;                      /* n: the x of it */
-    size_t unfilled[GPF__N_OUTPUTS]; /* entries the poison was left in, in the call that had most */
-    size_t unfilled_first[GPF__N_OUTPUTS];
-    size_t nonfinite[GPF__N_OUTPUTS]; /* entries written, but NaN or infinite, in the last call */
-    size_t nonfinite_first[GPF__N_OUTPUTS];
+    bool adds[GPF__N_SLOTS]; /* to which of them it adds */
+    /* Its values belong to another x unless the route `prime` was called at this one: gpf__call does so
+     * from then on, so that all else can be judged. */
+    bool primed;
+    gpf__route prime;
+    size_t failures;               /* calls with a status other than GSL_SUCCESS */
+    int status;                    /* of the first of them */
+    double *at;                    /* n: the x of it */
+    size_t unfilled[GPF__N_SLOTS]; /* entries the poison was left in, in the call that had most */
+    size_t unfilled_first[GPF__N_SLOTS];
+    size_t nonfinite[GPF__N_SLOTS]; /* entries written, but NaN or infinite, in the last call */
+    size_t nonfinite_first[GPF__N_SLOTS];
 } gpf__mishap;
 
 /* One check in the making. */
@@ -100,6 +104,7 @@ struct gpf__subject {
     double *x;      /* n: where */
     double *f;      /* m: there */
     double *noise;  /* m: of f there, at least `spread`; gpf__check_jacobian measures it */
+    double *idle;   /* m: values that nobody wants */
     double *spread; /* m: by how much f differs from call to call at the same x */
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
@@ -112,6 +117,7 @@ struct gpf__subject {
     gpf__mishap mishap[GPF__N_ROUTES];
     gpf_explanation *explanation;
     size_t n_explanation, room;
+    unsigned derived; /* bit p: part p is wrong as part 0 is, of which it is made */
     unsigned named; /* bit p: what is wrong with part p has been said, gpf__explain is not asked */
     struct gpf_fdf *result;
 };
@@ -144,6 +150,9 @@ bool gpf__is_inside(const gpf__subject *s, const double *x);
  * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
  * least that of rounding. GSL_ENOMEM. scatter.c */
 int gpf__noise(gpf__subject *s, const double *v, double *noise);
+/* Only what shows in a wide region and is not seen near by, before anything is called wrong: an
+ * iteration that is stopped at a tolerance stops alike at neighbouring points. 18 calls. */
+int gpf__noise_wide(gpf__subject *s, const double *v, double *noise);
 /* The same of anything: `values` gives `count` numbers at x. */
 typedef int gpf__sampled(void *arg, const double *x, double *values);
 int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
@@ -159,9 +168,9 @@ void gpf__column_free(gpf__column *c);
 void gpf__column_set(gpf__column *c, const size_t *variables, size_t n);
 /* Row i of it; valid until the next call. Outside the bounds its values are NaN and cost nothing. */
 gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
-double gpf__typical(const gpf__subject *s, size_t j); /* magnitude of variable j, for the step */
+double gpf__typical(const gpf__subject *s, size_t j);   /* magnitude of variable j, for the step */
 void gpf__typicals(const gpf__subject *s, double *all); /* n: of all of them */
-size_t gpf__column_evaluations(const gpf__column *c); /* since it was set */
+size_t gpf__column_evaluations(const gpf__column *c);   /* since it was set */
 
 /* All entries of parts 0 and dfdt into the result, and explanations of what is outside the pattern.
  * Stopped by progress or max_failures: s->result->stopped. GSL_ENOMEM. entries.c */
