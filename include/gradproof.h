@@ -20,6 +20,7 @@
 #include <gradproof/train.h>
 #include <gradproof/model.h>
 #include <gradproof/report.h>
+#include <gradproof/require.h>
 
 #ifdef __cplusplus
 extern "C" {

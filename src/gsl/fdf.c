@@ -672,8 +672,10 @@ static bool may_be_zero(const gpf_fdf_part *p)
            p->tally.count[GPF_VACUOUS] == p->tally.checked && p->tally.checked > 0;
 }
 
-static bool is_tested(const gpf_fdf_part *p)
+bool gpf__part_tested(const gpf_fdf_part *p)
 {
+    if (may_be_zero(p))
+        return true;
     return p->block.directions > 0 ? p->block.verdict == GPF_RIGHT
                                    : p->tally.count[GPF_RIGHT] + p->tally.count[GPF_KINK] > 0;
 }
@@ -684,7 +686,7 @@ gpf_outcome gpf_fdf_outcome(const gpf_fdf *c)
     for (size_t p = 0; p < c->n_part; p++) {
         if (c->part[p].tally.count[GPF_WRONG])
             return GPF_OUTCOME_WRONG;
-        tested &= is_tested(&c->part[p]) || may_be_zero(&c->part[p]);
+        tested &= gpf__part_tested(&c->part[p]);
     }
     for (size_t i = 0; i < c->n_explanation; i++) {
         if (c->explanation[i].severity == GPF_FAULT)

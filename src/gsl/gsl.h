@@ -217,6 +217,8 @@ struct gpf_fdf {
     gpf_fdf_calls calls;
     bool stopped; /* whoever fills a part sets it when progress or max_failures says so */
 };
+/* Whether something of a part was tested, or there was nothing to be. fdf.c */
+bool gpf__part_tested(const gpf_fdf_part *p);
 /* The part of that name, NULL if there is none. fdf.c */
 gpf_fdf_part *gpf__part_named(struct gpf_fdf *c, const char *name);
 /* Entry k of a part: gpf_fdf_label. */

@@ -2,6 +2,7 @@
 /* The health of a net: a table of its layers, what was found, and what usually helps. */
 #include "report/json.h"
 #include "report/put.h"
+#include "report/table.h"
 
 #include <math.h>
 #include <stdbool.h>
@@ -82,28 +83,10 @@ static int color_of(gpf_finding_kind k)
     return k == GPF_NEARLY_DEAD || k == GPF_SATURATED || k == GPF_TINY_STEP ? YELLOW : RED;
 }
 
-/* Words of a text from column `at` on, wrapped to 79 columns and indented. */
-static void put_words(FILE *out, const char *text, int at, int indent)
-{
-    enum { WIDTH = 79 };
-    while (*text) {
-        char word[128];
-        const int n = (int)strcspn(text, " ");
-        if (at + 1 + n > WIDTH) {
-            say(out, "\n%*s", indent - 1, "");
-            at = indent - 1;
-        }
-        gpf__format(word, sizeof word, " %.*s", n, text);
-        put_clean(out, word);
-        at += 1 + n;
-        text += n + (text[n] == ' ');
-    }
-    fputc('\n', out);
-}
-
 static void put_findings(FILE *out, const gpf_health *h, const gpf_report_options *how)
 {
-    const size_t n = gpf_health_n_findings(h), limit = how->max_rows ? how->max_rows : 20;
+    const size_t n = gpf_health_n_findings(h),
+                 limit = how->max_rows ? how->max_rows : GPF__MAX_ROWS;
     int width = 0;
     for (size_t i = 0; i < n; i++) {
         const int w = (int)strlen(gpf_finding_name(gpf_health_finding(h, i)->kind));
@@ -143,20 +126,13 @@ int gpf_report_health_text(FILE *out, const gpf_health *h, const gpf_report_opti
                  units = count_units(h);
     if (!how->quiet) {
         char label[64];
-        if (how->model) {
-            put_clean(out, how->model);
-            fputs(": ", out);
-        }
+        gpf__head_model(out, how);
         put_clean(out, how->output ? how->output
                                    : gpf_node_label(gpf_health_graph(h), gpf_health_output(h),
                                                     label, sizeof label));
         say(out, " = %.7g, %zu layer%s, %zu hidden unit%s\n", gpf_health_loss(h), layers,
             plural(layers), units, plural(units));
-        for (size_t i = 0; how->notes && how->notes[i]; i++) {
-            fputs("  ", out);
-            put_clean(out, how->notes[i]);
-            fputc('\n', out);
-        }
+        gpf__head_notes(out, how);
         put_layers(out, h);
         put_findings(out, h, how);
         fputc('\n', out);
@@ -249,7 +225,7 @@ int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_report_opti
     fputs("{\n  \"schema\": \"gradproof-health/1\"", out);
     put_member(&w, "outcome", json_string(n ? "findings" : "healthy"));
     put_member(&w, "exit_status", json_integer(n > 0));
-    put_member(&w, "model", how->model ? gpf__json_text(how->model) : json_null());
+    put_member(&w, "model", name_json(how->model));
     put_member(&w, "seed", json_integer((json_int_t)how->model_seed));
     put_member(&w, "output", net_json(h, how));
     put_member(&w, "dead", json_real(gpf_health_dead(h)));

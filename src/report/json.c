@@ -32,16 +32,9 @@ static json_t *kink_json(const gpf_graph *g, const gpf_element *e)
     return finish(o, bad);
 }
 
-static json_t *element_json(const gpf_check *c, const gpf_element *e)
+int gpf__set_element(json_t *o, const gpf_element *e)
 {
-    const gpf_graph *g = gpf_check_graph(c);
-    size_t t = (size_t)e->tensor;
-    char index[64];
-    json_t *o = json_object();
-    int bad = set(o, "tensor", label_json(g, gpf_check_tensor(c, t)));
-    gpf__report_index(gpf_check_tensor_shape(c, t), e->k, index, sizeof index);
-    bad += set(o, "index", json_string(index));
-    bad += set_size(o, "k", e->k);
+    int bad = set_size(o, "k", e->k);
     bad += set(o, "verdict", json_string(gpf_verdict_name(e->verdict)));
     bad += set(o, "reason", json_string(gpf_reason_name(e->reason)));
     bad += set_real(o, "value", e->value);
@@ -54,13 +47,25 @@ static json_t *element_json(const gpf_check *c, const gpf_element *e)
     bad += set_real(o, "left_error", e->left_error);
     bad += set_real(o, "right", e->right);
     bad += set_real(o, "right_error", e->right_error);
-    bad += set_size(o, "evaluations", e->evaluations);
+    return bad + set_size(o, "evaluations", e->evaluations);
+}
+
+static json_t *element_json(const gpf_check *c, const gpf_element *e)
+{
+    const gpf_graph *g = gpf_check_graph(c);
+    size_t t = (size_t)e->tensor;
+    char index[64];
+    json_t *o = json_object();
+    int bad = set(o, "tensor", label_json(g, gpf_check_tensor(c, t)));
+    gpf__report_index(gpf_check_tensor_shape(c, t), e->k, index, sizeof index);
+    bad += set(o, "index", json_string(index));
+    bad += gpf__set_element(o, e);
     bad += set(o, "kink", kink_json(g, e));
     return finish(o, bad);
 }
 
 /* Extends o by the counts of a tally. */
-static int set_tally(json_t *o, const gpf_tally *t)
+int gpf__set_tally(json_t *o, const gpf_tally *t)
 {
     int bad = set_size(o, "total", t->total) + set_size(o, "checked", t->checked);
     for (int v = 0; v < GPF_N_VERDICTS; v++)
@@ -83,17 +88,13 @@ static json_t *tensor_json(const gpf_check *c, int tensor)
         bad += set(o, "name", label_json(gpf_check_graph(c), gpf_check_tensor(c, t)));
         bad += set(o, "shape", shape_json(gpf_check_tensor_shape(c, t)));
     }
-    bad += set_tally(o, &tally);
+    bad += gpf__set_tally(o, &tally);
     return finish(o, bad);
 }
 
-static json_t *block_json(const gpf_check *c, size_t i)
+int gpf__set_block(json_t *o, const gpf_block *b)
 {
-    const gpf_block *b = gpf_check_block(c, i);
-    json_t *o = json_object();
-    int bad = set(o, "name", label_json(gpf_check_graph(c), gpf_check_tensor(c, i)));
-    bad += set(o, "shape", shape_json(gpf_check_tensor_shape(c, i)));
-    bad += set(o, "verdict", json_string(gpf_verdict_name(b->verdict)));
+    int bad = set(o, "verdict", json_string(gpf_verdict_name(b->verdict)));
     bad += set(o, "reason", json_string(gpf_reason_name(b->reason)));
     bad += set_size(o, "total", b->total);
     bad += set_size(o, "covered", b->covered);
@@ -105,8 +106,55 @@ static json_t *block_json(const gpf_check *c, size_t i)
     bad += set_real(o, "probability", GPF_FAST_PROBABILITY);
     bad += set_real(o, "error", b->error);
     bad += set_real(o, "relative_error", GPF_FAST_RELATIVE);
-    bad += set_real(o, "magnitude", b->magnitude);
+    return bad + set_real(o, "magnitude", b->magnitude);
+}
+
+static json_t *block_json(const gpf_check *c, size_t i)
+{
+    json_t *o = json_object();
+    int bad = set(o, "name", label_json(gpf_check_graph(c), gpf_check_tensor(c, i)));
+    bad += set(o, "shape", shape_json(gpf_check_tensor_shape(c, i)));
+    bad += gpf__set_block(o, gpf_check_block(c, i));
     return finish(o, bad);
+}
+
+static json_t *index_json(ptrdiff_t i) /* < 0: does not apply */
+{
+    return i < 0 ? json_null() : json_integer((json_int_t)i);
+}
+
+/* Of a swap the other index, of a shift the number of places, which may be negative. */
+static json_t *other_json(const gpf_explanation *e)
+{
+    return e->kind == GPF_SHIFTED ? json_integer((json_int_t)e->other) : index_json(e->other);
+}
+
+json_t *gpf__explanation_json(const gpf_explanation *e, const char *part)
+{
+    static const char *const severities[] = {
+        [GPF_FAULT] = "fault", [GPF_DOUBT] = "doubt", [GPF_NOTE] = "note"
+    };
+    json_t *o = json_object();
+    int bad = set(o, "kind", json_string(gpf_explanation_name(e->kind)));
+    bad += set(o, "severity", json_string(severities[e->severity]));
+    bad += set(o, "part", name_json(part));
+    bad += set(o, "row", index_json(e->row));
+    bad += set(o, "column", index_json(e->column));
+    bad += set(o, "other", other_json(e));
+    bad += set_real(o, "ratio", e->ratio);
+    bad += set_size(o, "matched", e->matched);
+    bad += set_size(o, "total", e->total);
+    bad += set(o, "text", gpf__json_text(e->text));
+    return finish(o, bad);
+}
+
+const char *gpf__outcome_name(gpf_outcome o)
+{
+    static const char *const names[] = { [GPF_OUTCOME_RIGHT] = "right",
+                                         [GPF_OUTCOME_WRONG] = "wrong",
+                                         [GPF_OUTCOME_TROUBLE] = "trouble",
+                                         [GPF_OUTCOME_UNTESTED] = "untested" };
+    return names[o];
 }
 
 static json_t *claim_json(const gpf_report_claim *claim)
@@ -162,27 +210,34 @@ static json_t *output_json(const gpf_check *c, const gpf_report_options *how)
     return finish(o, bad);
 }
 
+static void put_explanations(writer *w, const gpf_check *c)
+{
+    open_list(w, "explanations");
+    for (size_t i = 0; i < gpf_check_n_explanations(c); i++) {
+        const gpf_explanation *e = gpf_check_explanation(c, i);
+        char label[128] = "";
+        if (e->part >= 0)
+            gpf_node_label(gpf_check_graph(c), gpf_check_tensor(c, (size_t)e->part), label,
+                           sizeof label);
+        put_item(w, i == 0, gpf__explanation_json(e, e->part >= 0 ? label : NULL));
+    }
+    close_list(w);
+}
+
 int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how)
 {
     const gpf_report_options defaults = gpf_report_defaults();
     how = how ? how : &defaults;
-    static const char *const outcomes[] = { [GPF_OUTCOME_RIGHT] = "right",
-                                            [GPF_OUTCOME_WRONG] = "wrong",
-                                            [GPF_OUTCOME_TROUBLE] = "trouble",
-                                            [GPF_OUTCOME_UNTESTED] = "untested" };
     writer w = { out, GSL_SUCCESS };
     gpf_outcome o = gpf_report_outcome(c, how);
     fputs("{\n  \"schema\": \"gradproof-check/1\"", out);
-    put_member(&w, "outcome", json_string(outcomes[o]));
+    put_member(&w, "outcome", json_string(gpf__outcome_name(o)));
     put_member(&w, "exit_status", json_integer(o));
-    put_member(&w, "stopped", how->stopped ? gpf__json_text(how->stopped) : json_null());
-    put_member(&w, "model", how->model ? gpf__json_text(how->model) : json_null());
+    put_member(&w, "stopped", name_json(how->stopped));
+    put_member(&w, "model", name_json(how->model));
     put_member(&w, "analytic", gpf__json_text(gpf__report_analytic(how)));
     put_member(&w, "settings", settings_json(c, how));
-    open_list(&w, "notes");
-    for (size_t i = 0; how->notes && how->notes[i]; i++)
-        put_item(&w, i == 0, gpf__json_text(how->notes[i]));
-    close_list(&w);
+    put_notes(&w, how);
     if (c) {
         put_member(&w, "output", output_json(c, how));
         put_member(&w, "all", tensor_json(c, -1));
@@ -196,6 +251,8 @@ int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how
                 put_item(&w, t == 0, block_json(c, t));
             close_list(&w);
         }
+        if (gpf_check_n_explanations(c))
+            put_explanations(&w, c);
         open_list(&w, "elements");
         for (size_t i = 0; i < gpf_check_n_elements(c); i++)
             put_item(&w, i == 0, element_json(c, gpf_check_element(c, i)));

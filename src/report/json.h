@@ -75,6 +75,20 @@ static inline json_t *label_json(const gpf_graph *g, gpf_node n)
     return gpf__json_text(gpf_node_label(g, n, label, sizeof label));
 }
 
+static inline json_t *name_json(const char *text) /* NULL: null */
+{
+    return text ? gpf__json_text(text) : json_null();
+}
+
+/* What a graph's check and a callback's have alike: members of an element but its name, of a tally,
+ * of a block. Count failures. json.c */
+int gpf__set_element(json_t *o, const gpf_element *e);
+int gpf__set_tally(json_t *o, const gpf_tally *t);
+int gpf__set_block(json_t *o, const gpf_block *b);
+/* part: the name of e->part, NULL for the whole. */
+json_t *gpf__explanation_json(const gpf_explanation *e, const char *part);
+const char *gpf__outcome_name(gpf_outcome o);
+
 /* "name": [ item, item, .. ], one item a line. */
 static inline void open_list(writer *w, const char *name)
 {
@@ -90,6 +104,14 @@ static inline void put_item(writer *w, int first, json_t *v)
 static inline void close_list(writer *w)
 {
     fputs("\n  ]", w->out);
+}
+
+static inline void put_notes(writer *w, const gpf_report_options *how)
+{
+    open_list(w, "notes");
+    for (size_t i = 0; how->notes && how->notes[i]; i++)
+        put_item(w, i == 0, gpf__json_text(how->notes[i]));
+    close_list(w);
 }
 
 #endif

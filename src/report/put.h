@@ -6,6 +6,8 @@
 #include "base/text.h"
 
 #include <gradproof/report.h>
+#include <math.h>
+#include <string.h>
 
 static inline void say(FILE *out, const char *format, ...) GPF_PRINTF(2, 3);
 static inline void say(FILE *out, const char *format, ...)
@@ -18,16 +20,65 @@ static inline void say(FILE *out, const char *format, ...)
     fputs(text, out);
 }
 
-/* Names and claims come from files: no control character of theirs may reach a terminal. */
+/* Names and claims come from files: no control character of theirs may reach a terminal, nor those
+ * that UTF-8 has from U+0080 on. */
+static inline int control(const char *s) /* how many bytes of one begin here */
+{
+    const unsigned char c = (unsigned char)s[0], next = c ? (unsigned char)s[1] : 0;
+    if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+        return 2;
+    return c < ' ' || c == 127;
+}
+
+/* In place; returns s. */
+static inline char *clean(char *s)
+{
+    for (char *at = s; *at; at++)
+        for (int n = control(at); n > 0; n--)
+            at[n - 1] = ' ';
+    return s;
+}
+
 static inline void put_clean(FILE *out, const char *s)
 {
-    for (; *s; s++)
-        putc((unsigned char)*s < ' ' || *s == 127 ? ' ' : *s, out);
+    while (*s) {
+        const int n = control(s);
+        putc(n ? ' ' : *s, out);
+        s += n ? n : 1;
+    }
 }
+
+/* The sign of a zero or a NaN says nothing. */
+static inline double unsigned_zero(double x)
+{
+    return isnan(x) ? NAN : x + 0.0; /* -0 + 0 = 0 */
+}
+
+/* Rows of a table and findings, unless the caller says otherwise. */
+enum { GPF__MAX_ROWS = 20 };
 
 static inline const char *plural(size_t n)
 {
     return n == 1 ? "" : "s";
+}
+
+/* Words of a text from column `at` on, wrapped to 79 columns and indented. */
+static inline void put_words(FILE *out, const char *text, int at, int indent)
+{
+    enum { WIDTH = 79 };
+    while (*text) {
+        char word[256];
+        const int n = (int)strcspn(text, " ");
+        if (at + 1 + n > WIDTH) {
+            say(out, "\n%*s", indent - 1, "");
+            at = indent - 1;
+        }
+        gpf__format(word, sizeof word, " %.*s", n, text);
+        put_clean(out, word);
+        at += 1 + n;
+        text += n + (text[n] == ' ');
+    }
+    fputc('\n', out);
 }
 
 /* ANSI colours of the words that carry a verdict. */
