@@ -66,6 +66,10 @@ typedef struct block {
     size_t n_open, n_wrong, n_known;
     gpf_explanation *out;
     int n_out, room;
+    struct ramp {
+        double start, step, slack; /* a factor of row i: start + i step; what it may be off by */
+        bool missing;
+    } ramp;
     struct edge {
         double at;
         int step;
@@ -235,17 +239,17 @@ static const struct {
 };
 enum { N_CONSTANTS = sizeof constants / sizeof *constants, N_FORMS = 8 };
 
-typedef struct ratio {
+typedef struct ratio_name {
     double c, cost;
     bool named;
     char text[96];
-} ratio;
+} ratio_name;
 
 /* Number k of them; false past the end. */
-static bool candidate(const gpf__evidence *e, size_t k, ratio *r)
+static bool candidate(const gpf__evidence *e, size_t k, ratio_name *r)
 {
     if (k < N_CONSTANTS) {
-        *r = (ratio){ .c = constants[k].value, .cost = constants[k].cost };
+        *r = (ratio_name){ .c = constants[k].value, .cost = constants[k].cost };
         gpf__format(r->text, sizeof r->text, "%s", constants[k].times);
         return true;
     }
@@ -256,17 +260,20 @@ static bool candidate(const gpf__evidence *e, size_t k, ratio *r)
                  of[N_FORMS] = { v, 1 / v, 2 * v, 1 / (2 * v), v / 2, 2 / v, sqrt(v), 1 / sqrt(v) };
     static const char *const before[N_FORMS] = { "",     "1/", "2*",    "1/2/",
                                                  "1/2*", "2/", "sqrt ", "1/sqrt " };
-    *r = (ratio){ .c = v > 2 ? of[k % N_FORMS] : GSL_NAN, .cost = k % N_FORMS < 2 ? 4 : 7 };
-    gpf__format(r->text, sizeof r->text, "%s%.6g (%s)", before[k % N_FORMS], v,
-                e->counts[k / N_FORMS].means);
+    *r = (ratio_name){ .c = v > 2 ? of[k % N_FORMS] : GSL_NAN, .cost = k % N_FORMS < 2 ? 4 : 7 };
+    const gpf__count *count = &e->counts[k / N_FORMS];
+    if (count->symbol)
+        gpf__format(r->text, sizeof r->text, "%s%s", before[k % N_FORMS], count->symbol);
+    else
+        gpf__format(r->text, sizeof r->text, "%s%.6g (%s)", before[k % N_FORMS], v, count->means);
     return true;
 }
 
 /* The ratio that lies between lo and hi: one of the numbers above if only one of them does and the
  * interval is so small that this is no accident. */
-static ratio ratio_between(const gpf__evidence *e, double lo, double hi)
+static ratio_name ratio_between(const gpf__evidence *e, double lo, double hi)
 {
-    ratio r = { .c = (lo + hi) / 2 }, one;
+    ratio_name r = { .c = (lo + hi) / 2 }, one;
     const double sign = r.c < 0 ? -1 : 1, from = fmin(sign * lo, sign * hi),
                  to = fmax(sign * lo, sign * hi), slack = 1e-13 * fabs(r.c),
                  room = fmax(to - from, slack);
@@ -289,9 +296,28 @@ static ratio ratio_between(const gpf__evidence *e, double lo, double hi)
     return r;
 }
 
+int gpf__name_ratio(const double *ratio, const size_t *N, size_t n, char *text, size_t size)
+{
+    ratio_name one = { .c = 0 };
+    for (size_t k = 0; k < N_CONSTANTS + N_FORMS; k++) {
+        const double sign = n > 0 && ratio[0] < 0 ? -1 : 1;
+        bool is = n > 0 && !(k == 0 && sign > 0);
+        for (size_t i = 0; i < n && is; i++) {
+            const gpf__count count = { (double)N[i], "", "N" };
+            const gpf__evidence e = { .counts = &count, .n_counts = N[i] > 0 };
+            is = candidate(&e, k, &one) && fabs(ratio[i] - sign * one.c) <= 1e-6 * one.c;
+        }
+        if (is) {
+            gpf__format(text, size, "%s%s", sign < 0 ? "-" : "", one.text);
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Fits a ratio to the scope and judges it. */
-static bool find_ratio(block *b, scope o, see model, const ptrdiff_t *arg, size_t need, ratio *r,
-                       score *s)
+static bool find_ratio(block *b, scope o, see model, const ptrdiff_t *arg, size_t need,
+                       ratio_name *r, score *s)
 {
     double lo, hi;
     if (!fit(b, o, model, arg, &lo, &hi))
@@ -439,6 +465,15 @@ static bool see_total(const block *b, const ptrdiff_t *arg, size_t i, sight *s)
     return isfinite(t);
 }
 
+static bool see_ramp(const block *b, const ptrdiff_t *arg, size_t i, sight *s)
+{
+    const double q = b->ramp.start + (double)(i / b->e->cols) * b->ramp.step,
+                 f = b->ramp.missing ? 1 / q : q, p = b->e->numeric[i] * f;
+    (void)arg;
+    *s = (sight){ p, error_of(b, i) * fmax(1, fabs(f)) + fabs(p) * b->ramp.slack, 0, 0 };
+    return isfinite(p);
+}
+
 /* What belongs into entry j, found at i. */
 static bool from(const block *b, size_t j, sight *s)
 {
@@ -575,12 +610,16 @@ static int explain_weighted(block *b)
     return false;
 }
 
-static void say_ratio(gpf_explanation *x, const char *who, const ratio *r, const score *s)
+static void say_ratio(const block *b, gpf_explanation *x, const char *who, const ratio_name *r,
+                      const score *s)
 {
     x->ratio = r->c;
     x->matched = s->matched;
     x->total = s->told;
-    if (r->c == -1)
+    if (b->e->truth)
+        gpf__format(x->text, sizeof x->text, "%s is %s times %s (%zu of %zu entries)", who, r->text,
+                    b->e->truth, s->matched, s->told);
+    else if (r->c == -1)
         gpf__format(x->text, sizeof x->text,
                     "%s has the wrong sign: %zu of %zu entries are -1 times "
                     "the slope",
@@ -608,14 +647,14 @@ static bool in_one_line(const block *b)
 
 static int explain_scaled(block *b)
 {
-    ratio r;
+    ratio_name r;
     score s;
     if (in_one_line(b) || !find_ratio(b, everything(b), see_scaled, NULL, fewest(b), &r, &s))
         return false;
     gpf_explanation *x = add(b, GPF_SCALED);
     char who[80];
     gpf__format(who, sizeof who, "%s", b->e->name);
-    say_ratio(x, who, &r, &s);
+    say_ratio(b, x, who, &r, &s);
     close_entries(b, everything(b), see_scaled, NULL, r.c);
     return true;
 }
@@ -671,9 +710,9 @@ static int explain_term(block *b)
     x->matched = s.matched;
     x->total = s.told;
     gpf__format(x->text, sizeof x->text,
-                "%s: %.6g * x is %s in %s: %s a penalty such as %.6g |x|^2?", b->e->name, fabs(c),
-                c < 0 ? "missing" : "too much", how_many(b, &s, many, sizeof many),
-                c < 0 ? "the derivative of" : "twice, or too much of,", fabs(c) / 2);
+                "%s: %.6g * x is %s in %s: a penalty such as %.6g |x|^2%s?", b->e->name, fabs(c),
+                c < 0 ? "missing" : "too much", how_many(b, &s, many, sizeof many), fabs(c) / 2,
+                c < 0 ? " left out" : " counted twice");
     close_entries(b, o, see_term, NULL, c);
     return true;
 }
@@ -722,7 +761,7 @@ static int explain_offset(block *b)
 static bool explain_moved(block *b, gpf_explanation_kind kind, see model, const char *what,
                           const char *where)
 {
-    ratio r = { .c = 1, .named = true };
+    ratio_name r = { .c = 1, .named = true };
     score s = { .told = 0 };
     bool ok = false;
     if (promising(b, model, NULL, 1)) {
@@ -788,7 +827,7 @@ static void read_line(block *b, bool column, size_t k, line *l)
     if (line_zero(b, o, l) || !fit(b, o, see_scaled, NULL, &lo, &hi))
         return;
     const gpf__evidence *e = b->e;
-    ratio r = ratio_between(e, lo, hi);
+    ratio_name r = ratio_between(e, lo, hi);
     l->kind = column ? GPF_SCALED_COLUMN : GPF_SCALED_ROW;
     if (column && e->x && e->x_row == 0 && !r.named && r.c != 0) {
         /* the factor of a variable that was transformed: d/d log x = x d/dx */
@@ -813,7 +852,7 @@ static void say_line(block *b, bool column, size_t k, const line *l)
 {
     gpf_explanation *x = add(b, l->kind);
     const score s = { .matched = l->matched, .told = l->told };
-    const ratio r = ratio_between(b->e, l->c, l->c);
+    const ratio_name r = ratio_between(b->e, l->c, l->c);
     char who[96], name[64];
     line_label(b, column, k, who, sizeof who);
     *(column ? &x->column : &x->row) = (ptrdiff_t)k;
@@ -824,7 +863,7 @@ static void say_line(block *b, bool column, size_t k, const line *l)
                     l->matched);
         return;
     }
-    say_ratio(x, who, &r, &s);
+    say_ratio(b, x, who, &r, &s);
     if (l->kind == GPF_MISSING_FACTOR)
         gpf__format(x->text, sizeof x->text, "%s %s %s: %zu of %zu entries", who,
                     l->c == b->e->x[k * b->e->x_col] ? "has a factor too much, "
@@ -854,7 +893,7 @@ static void say_lines(block *b, bool column, const line *l, size_t n, size_t n_o
     x->matched = matched;
     x->total = told;
     x->ratio = least == most ? least : GSL_NAN;
-    const ratio r = ratio_between(b->e, least, most);
+    const ratio_name r = ratio_between(b->e, least, most);
     if (zero == n_ok)
         gpf__format(x->text, sizeof x->text, "%s: %zu %s are 0 where f reacts, the first is %zu",
                     b->e->name, n_ok, lines, first);
@@ -901,6 +940,66 @@ static int explain_lines(block *b)
     }
     const int found = ok[column] > 0;
     free(l);
+    return found;
+}
+
+/* A factor that is an evenly spaced quantity of the rows, as the times of measurements often are:
+ * analytic = numeric / t, or numeric t. Two entries tell which; the others must be so. */
+static bool find_ramp(block *b, size_t column)
+{
+    const gpf__evidence *e = b->e;
+    size_t end[2] = { 0, 0 };
+    double q[2] = { 0, 0 }, off = 0;
+    int n = 0;
+    for (size_t r = 0; r < e->rows; r++) {
+        const size_t i = r * e->cols + column;
+        if (!b->open[i] || !known(b, i) || e->analytic[i] == 0 || e->numeric[i] == 0)
+            continue;
+        end[n ? 1 : 0] = r;
+        n = n ? 2 : 1;
+    }
+    for (int k = 0; k < 2 && n == 2; k++) {
+        const size_t i = end[k] * e->cols + column;
+        q[k] = b->ramp.missing ? e->numeric[i] / e->analytic[i] : e->analytic[i] / e->numeric[i];
+        off += error_of(b, i) / fabs(e->numeric[i]) + 1e-14;
+    }
+    if (n < 2)
+        return false;
+    b->ramp.step = (q[1] - q[0]) / (double)(end[1] - end[0]);
+    b->ramp.start = q[0] - b->ramp.step * (double)end[0];
+    b->ramp.slack = off * fmax(fabs(q[0]), fabs(q[1])) / fmin(fabs(q[0]), fabs(q[1]));
+    return fabs(q[1] - q[0]) > 1e-3 * fmax(fabs(q[0]), fabs(q[1])) && b->ramp.slack < 1e-3;
+}
+
+static int explain_ramps(block *b)
+{
+    enum { FEWEST_ROWS = 5 };
+    int found = 0;
+    for (size_t k = 0; k < b->e->cols && b->e->rows >= FEWEST_ROWS && b->n_out < b->room; k++) {
+        const scope o = line_of(b, true, k);
+        for (int way = 0; way < 2; way++) {
+            b->ramp.missing = way == 0;
+            if (!find_ramp(b, k))
+                continue;
+            const score s = judge(b, o, 1, see_ramp, NULL, 1);
+            if (!enough(&s, FEWEST_ROWS, 2 * s.best))
+                continue;
+            gpf_explanation *x = add(b, GPF_MISSING_FACTOR);
+            char who[96];
+            line_label(b, true, k, who, sizeof who);
+            x->column = (ptrdiff_t)k;
+            x->matched = s.matched;
+            x->total = s.told;
+            gpf__format(x->text, sizeof x->text,
+                        "%s %s a factor that grows evenly with the row, as a time does: %zu of %zu "
+                        "entries, %.4g + %.4g row",
+                        who, way == 0 ? "lacks" : "has, too much,", s.matched, s.told,
+                        b->ramp.start, b->ramp.step);
+            close_entries(b, o, see_ramp, NULL, 1);
+            found = 1;
+            break;
+        }
+    }
     return found;
 }
 
@@ -1146,7 +1245,7 @@ static int explain_alike(block *b)
     double lo, hi;
     if (b->n_open < 2 || !fit(b, o, see_scaled, NULL, &lo, &hi))
         return 0;
-    const ratio r = ratio_between(b->e, lo, hi);
+    const ratio_name r = ratio_between(b->e, lo, hi);
     const score s = judge(b, o, 1, see_scaled, NULL, r.c);
     /* which ones they are was chosen, too */
     const double chosen = (double)s.matched * log2((double)b->n_open / (double)(s.matched + 1) + 1);
@@ -1200,7 +1299,7 @@ static void say_single(block *b, size_t i)
     gpf__format(x->text, sizeof x->text, "%s is %.6g, the slope is %.6g", label, a, n);
     double lo, hi;
     if (range_of(b, see_scaled, NULL, i, &lo, &hi) && n != 0) {
-        const ratio r = ratio_between(b->e, lo, hi);
+        const ratio_name r = ratio_between(b->e, lo, hi);
         x->ratio = r.c;
         if (r.named)
             gpf__format(x->text, sizeof x->text,
@@ -1275,6 +1374,7 @@ static const struct {
     { GPF_MISSING_FACTOR, explain_factor },
     { GPF_MISSING_TERM, explain_term },
     { GPF_OFFSET, explain_offset },
+    { GPF_MISSING_FACTOR, explain_ramps },
     { GPF_SWAPPED, explain_swapped },
     { GPF_SHIFTED, explain_shifted },
     { GPF_SCALED_COLUMN, explain_lines }, /* or of rows */

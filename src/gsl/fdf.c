@@ -366,8 +366,8 @@ static int explain_table(gpf__subject *s, size_t part, table *t)
                time = strcmp(p->name, "dfdt") == 0;
     if (time)
         fill_total(s, t->total, t->error);
-    const gpf__count counts[] = { { (double)s->m, "the number of values" },
-                                  { (double)s->n_d, "the number of variables" } };
+    const gpf__count counts[] = { { (double)s->m, "the number of values", NULL },
+                                  { (double)s->n_d, "the number of variables", NULL } };
     const bool weights = s->how->weights && s->how->weights->stride == 1 && p->rows == s->m;
     const gpf__evidence e = { .part = (int)part,
                               .name = part_title(s, p->name),

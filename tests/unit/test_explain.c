@@ -71,8 +71,8 @@ static void begin(scene *s, gsl_rng *r, size_t rows, size_t cols, make how, doub
         s->weights[i] = 0.2 + 3 * gsl_rng_uniform(r);
         s->total[i] = normal(r);
     }
-    s->counts[0] = (gpf__count){ 200, "the number of samples" };
-    s->counts[1] = (gpf__count){ (double)cols, "the number of variables" };
+    s->counts[0] = (gpf__count){ 200, "the number of samples", NULL };
+    s->counts[1] = (gpf__count){ (double)cols, "the number of variables", NULL };
     s->e = (gpf__evidence){ .name = "J",
                             .rows = rows,
                             .cols = cols,
@@ -317,6 +317,21 @@ static int plant_factor(scene *s, gpf_explanation *x)
     return 1;
 }
 
+/* The times of the measurements, evenly spaced. */
+static int plant_times(scene *s, gpf_explanation *x)
+{
+    if (s->e.rows < 7)
+        return 0;
+    x->column = (ptrdiff_t)gsl_rng_uniform_int(s->r, s->e.cols);
+    const int way = gsl_rng_uniform(s->r) < 0.5;
+    const double start = gsl_rng_uniform(s->r), step = 0.1 + gsl_rng_uniform(s->r);
+    for (size_t i = 0; i < s->e.rows; i++) {
+        const double t = start + (double)i * step;
+        s->a[i * s->e.cols + (size_t)x->column] *= way ? t : 1 / t;
+    }
+    return 1;
+}
+
 static int plant_offset(scene *s, gpf_explanation *x)
 {
     const double c = normal(s->r);
@@ -398,6 +413,7 @@ static const mistake mistakes[] = {
     { GPF_SHIFTED, "shifted rows", plant_shifted_rows },
     { GPF_MISSING_TERM, "term", plant_term },
     { GPF_MISSING_FACTOR, "factor", plant_factor },
+    { GPF_MISSING_FACTOR, "times", plant_times },
     { GPF_OFFSET, "offset", plant_offset },
     { GPF_ZERO, "zero", plant_zero },
     { GPF_ZERO, "zero column", plant_zero_column },
