@@ -341,51 +341,50 @@ static bool silent(probe *p, double h, double h_max)
     }
 }
 
-/* Is y at all points, where it is defined, exactly what it is at the base? */
-static bool unmoved(const probe *p)
+/* The least by which y, where it is defined, is off the base at one of the points, but more than
+ * that; infinity if it is nowhere. */
+static double least_move(const probe *p, double more)
 {
-    for (size_t i = 0; i < 4; i++)
-        if (isfinite(p->y[i]) && p->y[i] != p->base)
-            return false;
-    return true;
-}
-
-static double least_move(const probe *p, double least)
-{
-    for (size_t i = 0; i < 4; i++)
-        if (isfinite(p->y[i]) && p->y[i] != p->base)
-            least = fmin(least, fabs(p->y[i] - p->base));
+    double least = INFINITY;
+    for (size_t i = 0; i < 4; i++) {
+        const double off = fabs(p->y[i] - p->base);
+        if (isfinite(off) && off > more)
+            least = fmin(least, off);
+    }
     return least;
 }
 
-/* y does not move at all: has it steps, as where digits are lost in 1e8 + y - 1e8, or is it constant?
- * Steps are noise of the size of the least that y can move by. So large a change of the variable
- * that y moves is looked for, and then the least such change: of a step there y moves at once by all
- * of its height, behind the edge of a relu by next to nothing. */
-static void find_steps(probe *p, double h)
+static bool unmoved(const probe *p, double more)
+{
+    return !(least_move(p, more) < INFINITY);
+}
+
+/* y does not move by more than so much: has it steps, as where digits are lost in 1e8 + y - 1e8, or is
+ * it constant? Steps are noise of the size of the least that y can move by. So large a change of the
+ * variable that y moves is looked for, and then the least such change: of a step there y moves at
+ * once by all of its height, behind the edge of a relu by next to nothing. */
+static void find_steps(probe *p, double h, double more)
 {
     enum { FAR = 24, NARROW = 10 };
-    if (p->still > 0)
-        return;
     double lo = h, hi = h, least = INFINITY;
     for (int k = 0; k < FAR && !(least < INFINITY); k += 2) {
         lo = hi;
         hi = ldexp(hi, 2);
         central_points(p, hi);
-        least = least_move(p, least);
+        least = least_move(p, more);
     }
-    p->still = lo;
     if (!(least < INFINITY)) {
-        /* Constant; or a float, or where it could move is saturated. */
+        /* Constant; or its digits are lost, and where it could move it is saturated. Then the claim
+         * has to be such that its change is plain beside y itself. */
         p->still = ldexp(p->h0, 13);
-        p->noise = fmax(p->noise, FLT_EPSILON * fabs(p->base) + GSL_DBL_EPSILON);
+        p->noise = fmax(p->noise, 0x1p-14 * fabs(p->base) + GSL_DBL_EPSILON);
         return;
     }
     for (int k = 0; k < NARROW; k++) {
         const double mid = lo + (hi - lo) / 2;
         central_points(p, mid);
-        least = least_move(p, least);
-        *(unmoved(p) ? &lo : &hi) = mid;
+        least = fmin(least, least_move(p, more));
+        *(unmoved(p, more) ? &lo : &hi) = mid;
     }
     p->still = lo;
     p->noise = fmax(p->noise, least);
@@ -447,7 +446,7 @@ static bool leads_to_base(probe *p, double h, const slope *s, double h_min, doub
         for (int i = 0; i < 4 && !hidden; i++) {
             const double d = at[i] - p->origin, noise = rounding / fabs(d),
                          off = fabs((p->y[i] - p->base) / d - s->value);
-            if (!(off <= GPF__SAFETY * (s->error + noise) + 2 * sag * fabs(d / h)))
+            if (!(off <= GPF__SAFETY * s->error + noise + 2 * sag * fabs(d / h)))
                 return false;
             hidden = noise > gap / 4;
             *near = fabs(d);
@@ -480,8 +479,8 @@ static side inferred_side_slope(probe *p, double h, double h_min)
         if (!p->finite)
             continue;
         r.finite = true;
-        if (p->still == 0 && unmoved(p)) {
-            find_steps(p, h);
+        if (p->still == 0 && unmoved(p, 2 * p->noise)) {
+            find_steps(p, h, 2 * p->noise);
             one_sided_points(p, h);
         }
         r.change = reaction_of(p, 1);
@@ -639,8 +638,8 @@ static void step_law(probe *p, const slope *first, double h_min)
         if (j > 0 && h < h_min)
             break;
         central_points(p, h);
-        if (inferred(p) && p->still == 0 && unmoved(p)) { /* then with what is known now */
-            find_steps(p, h);
+        if (inferred(p) && p->still == 0 && unmoved(p, 2 * p->noise)) {
+            find_steps(p, h, 2 * p->noise);
             while (up < MOST / 2 && ldexp(first->step, 2 * up + 2) <= p->still)
                 up++;
             j = -up - 1; /* from the largest step on */
@@ -657,15 +656,21 @@ static void step_law(probe *p, const slope *first, double h_min)
     }
     slope best = { .error = INFINITY };
     int plateau = 0;
-    bool bent = inferred(p); /* at every step of the plateau a kink might account for the gap */
+    /* A kink that accounts for the gap does so at the smallest steps, too, where the curvature of a
+     * smooth y is gone. */
+    bool bent = inferred(p), asked = false;
     for (int i = n; i-- > 0; plateau++) {
         const double error = s[i].truncation + s[i].rounding;
         if (plateau > 0 && !(fabs(s[i].value - best.value) <=
                              GPF__SAFETY * (error + best.error) + 1e-12 * fabs(best.value)))
             break;
-        bent &= fabs(e->analytic - s[i].value) <=
-                GPF__SAFETY * error + s[i].bend +
-                    own_rounding(e->analytic, s[i].value, p->around->rounding);
+        const double gap = fabs(e->analytic - s[i].value),
+                     slack = GPF__SAFETY * error +
+                             own_rounding(e->analytic, s[i].value, p->around->rounding);
+        if (!asked && slack < gap / 2) {
+            asked = true;
+            bent &= gap <= slack + s[i].bend;
+        }
         if (error < best.error)
             best = (slope){ s[i].value, error, s[i].step, true };
     }
@@ -848,7 +853,8 @@ static void decide(probe *p)
     double h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
            h_max = fmax(ldexp(h0, 13), 0.0625);
     if (grid) { /* the step is all that is known of the scale; it must move the variable */
-        h_min = fmax(ldexp(h0, 16 - MIN_STEP_BITS), ldexp(fabs(e->value), -42));
+        h_min = e->value == 0 ? ldexp(h0, 16 - 2 * MIN_STEP_BITS)
+                              : fmax(ldexp(h0, 16 - MIN_STEP_BITS), ldexp(fabs(e->value), -42));
         h_max = ldexp(h0, 13);
     }
     double h = h0, kink_step = 0;
@@ -863,12 +869,15 @@ static void decide(probe *p)
         conclude(e, GPF_VACUOUS, GPF_REASON_NO_REACTION);
         return;
     }
-    if (inferred(p) && unmoved(p))
-        find_steps(p, h);
+    if (inferred(p) && unmoved(p, 0))
+        find_steps(p, h, 0);
     if (grid)
         central_points(p, h); /* they are known; others were asked for since */
-    if (inferred(p) && !p->finite && right_on_one_side(p, h, h_min))
-        return;
+    if (inferred(p) && !p->finite) {
+        if (right_on_one_side(p, h, h_min))
+            return;
+        central_points(p, h);
+    }
     /* Retreat to the largest stencil without a kink. One at the base point itself stays. */
     while (p->moved || !p->finite) {
         kink_step = h;

@@ -39,7 +39,7 @@ static double typical_of_zero(const gpf__subject *s)
             least = fmin(least, fabs(s->x[j]));
             most = fmax(most, fabs(s->x[j]));
         }
-    return most > 0 ? fmin(fmax(1, least), most) : 1;
+    return most > 0 ? fmin(fmax(1, least), fmax(most, 0x1p-20)) : 1;
 }
 
 static double bound(const gsl_vector *v, size_t j, double none)
@@ -61,6 +61,13 @@ static double typical(const gpf__subject *s, size_t j, double zero)
 double gpf__typical(const gpf__subject *s, size_t j)
 {
     return typical(s, j, s->x[j] == 0 ? typical_of_zero(s) : 0);
+}
+
+void gpf__typicals(const gpf__subject *s, double *all)
+{
+    const double zero = typical_of_zero(s);
+    for (size_t j = 0; j < s->n; j++)
+        all[j] = typical(s, j, zero);
 }
 
 gpf__column *gpf__column_alloc(gpf__subject *s)

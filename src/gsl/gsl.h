@@ -66,7 +66,7 @@ typedef enum gpf__slot {
     GPF__OUT_DT,
     GPF__OUT_V, /* args.out */
     GPF__OUT_JTJ,
-    GPF__N_OUTPUTS
+    GPF__N_SLOTS
 } gpf__slot;
 
 /* What outputs hold before a call. A NaN with a payload of its own can be told from every NaN that
@@ -80,14 +80,18 @@ double gpf__poison_number(gpf__slot o, size_t k);
 typedef struct gpf__mishap {
     bool wrote_x, wrote_outside;
     bool accumulates; /* set by the probe: outputs are zeroed before every call from then on */
-    bool adds[GPF__N_OUTPUTS];       /* to which of them it adds */
-    size_t failures;                 /* calls with a status other than GSL_SUCCESS */
-    int status;                      /* of the first of them */
-    double *at;                      /* n: the x of it */
-    size_t unfilled[GPF__N_OUTPUTS]; /* entries the poison was left in, in the call that had most */
-    size_t unfilled_first[GPF__N_OUTPUTS];
-    size_t nonfinite[GPF__N_OUTPUTS]; /* entries written, but NaN or infinite, in the last call */
-    size_t nonfinite_first[GPF__N_OUTPUTS];
+    bool adds[GPF__N_SLOTS]; /* to which of them it adds */
+    /* Its values belong to another x unless the route `prime` was called at this one: gpf__call does so
+     * from then on, so that all else can be judged. */
+    bool primed;
+    gpf__route prime;
+    size_t failures;               /* calls with a status other than GSL_SUCCESS */
+    int status;                    /* of the first of them */
+    double *at;                    /* n: the x of it */
+    size_t unfilled[GPF__N_SLOTS]; /* entries the poison was left in, in the call that had most */
+    size_t unfilled_first[GPF__N_SLOTS];
+    size_t nonfinite[GPF__N_SLOTS]; /* entries written, but NaN or infinite, in the last call */
+    size_t nonfinite_first[GPF__N_SLOTS];
 } gpf__mishap;
 
 /* One check in the making. */
@@ -100,6 +104,7 @@ struct gpf__subject {
     double *x;      /* n: where */
     double *f;      /* m: there */
     double *noise;  /* m: of f there, at least `spread`; gpf__check_jacobian measures it */
+    double *idle;   /* m: values that nobody wants */
     double *spread; /* m: by how much f differs from call to call at the same x */
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
@@ -112,6 +117,8 @@ struct gpf__subject {
     gpf__mishap mishap[GPF__N_ROUTES];
     gpf_explanation *explanation;
     size_t n_explanation, room;
+    bool unsteady;    /* d at one x depends on calls at others: not to be differenced */
+    unsigned derived; /* bit p: part p is wrong as part 0 is, of which it is made */
     unsigned named; /* bit p: what is wrong with part p has been said, gpf__explain is not asked */
     struct gpf_fdf *result;
 };
@@ -129,7 +136,8 @@ bool gpf__is_poison(const gpf__subject *s, gpf__slot o, size_t k);
 
 /* How it behaves; fills s->f and s->d on the way and adds explanations. GSL_ENOMEM. probe.c */
 int gpf__probe(gpf__subject *s);
-int gpf__describe(gpf__subject *s); /* explanations of s->mishap, when all calls are made */
+int gpf__check_beside(gpf__subject *s); /* s->beside, when noise and part 0 are known */
+int gpf__describe(gpf__subject *s);     /* explanations of s->mishap, when all calls are made */
 int gpf__add(gpf__subject *s, gpf_explanation e); /* GSL_ENOMEM. fdf.c */
 /* The same: kind, part (-1: the whole) and a text. */
 int gpf__say(gpf__subject *s, gpf_explanation_kind kind, int part, const char *format, ...)
@@ -144,6 +152,9 @@ bool gpf__is_inside(const gpf__subject *s, const double *x);
  * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
  * least that of rounding. GSL_ENOMEM. scatter.c */
 int gpf__noise(gpf__subject *s, const double *v, double *noise);
+/* Only what shows in a wide region and is not seen near by, before anything is called wrong: an
+ * iteration that is stopped at a tolerance stops alike at neighbouring points. 18 calls. */
+int gpf__noise_wide(gpf__subject *s, const double *v, double *noise);
 /* The same of anything: `values` gives `count` numbers at x. */
 typedef int gpf__sampled(void *arg, const double *x, double *values);
 int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
@@ -159,12 +170,19 @@ void gpf__column_free(gpf__column *c);
 void gpf__column_set(gpf__column *c, const size_t *variables, size_t n);
 /* Row i of it; valid until the next call. Outside the bounds its values are NaN and cost nothing. */
 gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
-double gpf__typical(const gpf__subject *s, size_t j); /* magnitude of variable j, for the step */
-size_t gpf__column_evaluations(const gpf__column *c); /* since it was set */
+double gpf__typical(const gpf__subject *s, size_t j);   /* magnitude of variable j, for the step */
+void gpf__typicals(const gpf__subject *s, double *all); /* n: of all of them */
+size_t gpf__column_evaluations(const gpf__column *c);   /* since it was set */
 
 /* All entries of parts 0 and dfdt into the result, and explanations of what is outside the pattern.
  * Stopped by progress or max_failures: s->result->stopped. GSL_ENOMEM. entries.c */
 int gpf__check_jacobian(gpf__subject *s);
+/* Single entries, decided like those: entry i,j into e, whose tensor, k, value and analytic are
+ * set. Rows of the variable asked for last share its points. NULL, GSL_ENOMEM without memory. */
+typedef struct gpf__entries gpf__entries;
+gpf__entries *gpf__entries_alloc(gpf__subject *s);
+void gpf__entries_free(gpf__entries *l);
+int gpf__entries_look(gpf__entries *l, size_t i, size_t j, gpf_element *e);
 
 /* A pattern, by columns and by rows, and groups of columns without a common row (A. R. Curtis, M. J.
  * D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, 1974). pattern.c */

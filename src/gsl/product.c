@@ -225,6 +225,27 @@ static int check_adjoint(job *w, int part)
                     "J' u does not belong to J u: <u, J v> = %.9g, <J' u, v> = %.9g", left, right);
 }
 
+/* Are products that are not those of J those of J as J u gives it? */
+static bool is_derived(const job *w, const double *given, bool squares)
+{
+    const gpf__subject *s = w->s;
+    const size_t n = s->n;
+    if (s->result->part[0].tally.count[GPF_WRONG] == 0)
+        return false;
+    for (size_t j = 0; j < n; j++)
+        for (size_t k = 0; k <= (squares ? j : 0); k++) {
+            double sum = 0, size = 0;
+            for (size_t i = 0; i < s->m; i++) {
+                const double by = s->d[i * n + j] * (squares ? s->d[i * n + k] : w->u[i]);
+                sum += by;
+                size += fabs(by);
+            }
+            if (!gpf__agree(given[squares ? j * n + k : j], sum, 1e-12 * size, 0))
+                return false;
+        }
+    return true;
+}
+
 /* Is J' u really J u, as far as both go? */
 static bool is_untransposed(const job *w)
 {
@@ -312,6 +333,8 @@ static int check_transposed(job *w, int part)
         status = check_adjoint(w, part);
     if (!status && w->J && !(s->named >> part & 1))
         status = explain_transposition(w, part);
+    if (w->J && is_derived(w, w->Ju, false))
+        s->derived |= 1u << part;
     return status;
 }
 
@@ -368,6 +391,8 @@ static int check_squares(job *w, double *error)
         status = gpf__say(s, GPF_OTHER_HALF, part,
                           "df fills the upper half of JTJ: GSL reads the lower one");
     }
+    if (is_derived(w, w->squares, true))
+        s->derived |= 1u << part;
     for (size_t j = 0; j < n; j++) {
         size = fmax(size, fabs(w->Ju[j]));
         gap = fmax(gap, fabs(w->Ju[j] - w->Jw[j]));

@@ -11,10 +11,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-enum { POINTS = 9, ORDERS = POINTS - 1, LEVELS = 3 };
+enum { POINTS = 9, ORDERS = POINTS - 1, LEVELS = 5, WIDE = 2 };
 
-/* Spacings in units of v: the usual one, and two for what varies within it. */
-static const double spacing[LEVELS] = { 0x1.4p-10, 0x1.4p-16, 0x1.4p-22 };
+/* Spacings in units of v: two so wide that an iteration stops elsewhere, the usual one, and two for
+ * what varies within it. */
+static const double spacing[LEVELS] = { 0x1.cp-5, 0x1.4p-6, 0x1.4p-10, 0x1.4p-16, 0x1.4p-22 };
 
 /* The largest of some values beside their standard deviation. */
 static const double BOUND = 2.5;
@@ -119,6 +120,13 @@ static bool believable(const sight *s)
     return s->plain && s->sigma <= 1e-3 * s->range;
 }
 
+/* From far away only what is no wave for certain. */
+static void learn_wide(known *k, const sight *s)
+{
+    if (s->defined && s->plain && s->sigma <= fmax(1e-6 * s->range, 2e-10 * s->size))
+        k->believed = fmax(k->believed, s->sigma);
+}
+
 static void learn(known *k, const sight *s)
 {
     if (!s->defined)
@@ -158,8 +166,8 @@ static void place(const gpf__subject *s, const double *v, double h, size_t i, do
     }
 }
 
-int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
-                 double *noise)
+static int measure(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
+                   bool wide, double *noise)
 {
     double *table = malloc(POINTS * (count + 1) * sizeof *table),
            *x = malloc((s->n + 1) * sizeof *x);
@@ -168,7 +176,7 @@ int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count,
     bool open = memory;
     for (size_t i = 0; memory && i < count; i++)
         k[i] = (known){ .sigma = -1 };
-    for (int level = 0; level < LEVELS && open; level++) {
+    for (int level = wide ? 0 : WIDE; level < (wide ? WIDE : LEVELS) && open; level++) {
         for (size_t p = 0; p < POINTS; p++) {
             double *y = table + p * count;
             place(s, v, spacing[level], p, x);
@@ -180,7 +188,10 @@ int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count,
         for (size_t i = 0; i < count; i++) {
             if (!k[i].closed) {
                 const sight seen = look(table + i, count);
-                learn(&k[i], &seen);
+                if (wide)
+                    learn_wide(&k[i], &seen);
+                else
+                    learn(&k[i], &seen);
             }
             open |= !k[i].closed;
         }
@@ -193,6 +204,12 @@ int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count,
     return memory ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
+int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
+                 double *noise)
+{
+    return measure(s, values, arg, count, v, false, noise);
+}
+
 static int sampled_f(void *arg, const double *x, double *values)
 {
     return gpf__call(arg, GPF__F, &(gpf__args){ .x = x, .f = values });
@@ -200,5 +217,10 @@ static int sampled_f(void *arg, const double *x, double *values)
 
 int gpf__noise(gpf__subject *s, const double *v, double *noise)
 {
-    return gpf__scatter(s, sampled_f, s, s->m, v, noise);
+    return measure(s, sampled_f, s, s->m, v, false, noise);
+}
+
+int gpf__noise_wide(gpf__subject *s, const double *v, double *noise)
+{
+    return measure(s, sampled_f, s, s->m, v, true, noise);
 }
