@@ -65,7 +65,11 @@ typedef struct block {
     unsigned char *open; /* wrong, not explained yet */
     size_t n_open, n_wrong, n_known;
     gpf_explanation *out;
-    int n_out, room;
+    int n_out, room, most; /* most: room and a last place for what remains */
+    struct ramp {
+        double start, step, slack; /* a factor of row i: start + i step; what it may be off by */
+        bool missing;
+    } ramp;
     struct edge {
         double at;
         int step;
@@ -461,6 +465,15 @@ static bool see_total(const block *b, const ptrdiff_t *arg, size_t i, sight *s)
     return isfinite(t);
 }
 
+static bool see_ramp(const block *b, const ptrdiff_t *arg, size_t i, sight *s)
+{
+    const double q = b->ramp.start + (double)(i / b->e->cols) * b->ramp.step,
+                 f = b->ramp.missing ? 1 / q : q, p = b->e->numeric[i] * f;
+    (void)arg;
+    *s = (sight){ p, error_of(b, i) * fmax(1, fabs(f)) + fabs(p) * b->ramp.slack, 0, 0 };
+    return isfinite(p);
+}
+
 /* What belongs into entry j, found at i. */
 static bool from(const block *b, size_t j, sight *s)
 {
@@ -697,9 +710,9 @@ static int explain_term(block *b)
     x->matched = s.matched;
     x->total = s.told;
     gpf__format(x->text, sizeof x->text,
-                "%s: %.6g * x is %s in %s: %s a penalty such as %.6g |x|^2?", b->e->name, fabs(c),
-                c < 0 ? "missing" : "too much", how_many(b, &s, many, sizeof many),
-                c < 0 ? "the derivative of" : "twice, or too much of,", fabs(c) / 2);
+                "%s: %.6g * x is %s in %s: a penalty such as %.6g |x|^2%s?", b->e->name, fabs(c),
+                c < 0 ? "missing" : "too much", how_many(b, &s, many, sizeof many), fabs(c) / 2,
+                c < 0 ? " left out" : " counted twice");
     close_entries(b, o, see_term, NULL, c);
     return true;
 }
@@ -927,6 +940,66 @@ static int explain_lines(block *b)
     }
     const int found = ok[column] > 0;
     free(l);
+    return found;
+}
+
+/* A factor that is an evenly spaced quantity of the rows, as the times of measurements often are:
+ * analytic = numeric / t, or numeric t. Two entries tell which; the others must be so. */
+static bool find_ramp(block *b, size_t column)
+{
+    const gpf__evidence *e = b->e;
+    size_t end[2] = { 0, 0 };
+    double q[2] = { 0, 0 }, off = 0;
+    int n = 0;
+    for (size_t r = 0; r < e->rows; r++) {
+        const size_t i = r * e->cols + column;
+        if (!b->open[i] || !known(b, i) || e->analytic[i] == 0 || e->numeric[i] == 0)
+            continue;
+        end[n ? 1 : 0] = r;
+        n = n ? 2 : 1;
+    }
+    for (int k = 0; k < 2 && n == 2; k++) {
+        const size_t i = end[k] * e->cols + column;
+        q[k] = b->ramp.missing ? e->numeric[i] / e->analytic[i] : e->analytic[i] / e->numeric[i];
+        off += error_of(b, i) / fabs(e->numeric[i]) + 1e-14;
+    }
+    if (n < 2)
+        return false;
+    b->ramp.step = (q[1] - q[0]) / (double)(end[1] - end[0]);
+    b->ramp.start = q[0] - b->ramp.step * (double)end[0];
+    b->ramp.slack = off * fmax(fabs(q[0]), fabs(q[1])) / fmin(fabs(q[0]), fabs(q[1]));
+    return fabs(q[1] - q[0]) > 1e-3 * fmax(fabs(q[0]), fabs(q[1])) && b->ramp.slack < 1e-3;
+}
+
+static int explain_ramps(block *b)
+{
+    enum { FEWEST_ROWS = 5 };
+    int found = 0;
+    for (size_t k = 0; k < b->e->cols && b->e->rows >= FEWEST_ROWS && b->n_out < b->room; k++) {
+        const scope o = line_of(b, true, k);
+        for (int way = 0; way < 2; way++) {
+            b->ramp.missing = way == 0;
+            if (!find_ramp(b, k))
+                continue;
+            const score s = judge(b, o, 1, see_ramp, NULL, 1);
+            if (!enough(&s, FEWEST_ROWS, 2 * s.best))
+                continue;
+            gpf_explanation *x = add(b, GPF_MISSING_FACTOR);
+            char who[96];
+            line_label(b, true, k, who, sizeof who);
+            x->column = (ptrdiff_t)k;
+            x->matched = s.matched;
+            x->total = s.told;
+            gpf__format(x->text, sizeof x->text,
+                        "%s %s a factor that grows evenly with the row, as a time does: %zu of %zu "
+                        "entries, %.4g + %.4g row",
+                        who, way == 0 ? "lacks" : "has, too much,", s.matched, s.told,
+                        b->ramp.start, b->ramp.step);
+            close_entries(b, o, see_ramp, NULL, 1);
+            found = 1;
+            break;
+        }
+    }
     return found;
 }
 
@@ -1249,7 +1322,7 @@ static int explain_single(block *b)
 {
     int found = 0;
     if (b->n_open > MOST_ALONE || (b->n_open == b->n_known && b->n_open > 1) ||
-        b->n_out + (int)b->n_open > b->room + 1)
+        b->n_out + (int)b->n_open > b->most)
         return 0;
     for (size_t i = 0; i < b->n; i++)
         if (b->open[i] && known(b, i)) {
@@ -1301,6 +1374,7 @@ static const struct {
     { GPF_MISSING_FACTOR, explain_factor },
     { GPF_MISSING_TERM, explain_term },
     { GPF_OFFSET, explain_offset },
+    { GPF_MISSING_FACTOR, explain_ramps },
     { GPF_SWAPPED, explain_swapped },
     { GPF_SHIFTED, explain_shifted },
     { GPF_SCALED_COLUMN, explain_lines }, /* or of rows */
@@ -1322,7 +1396,7 @@ int gpf__explain(const gpf__evidence *e, gpf_explanation *out, int most)
     b->n = e->rows * e->cols;
     b->out = out;
     b->open = malloc(b->n + 1);
-    /* One place is kept for what remains. */
+    b->most = most;
     b->room = most > 1 ? most - 1 : most;
     if (!b->open)
         status = -1;
