@@ -209,9 +209,9 @@ static void close_wrong(const gpf_fdf *c, char *buf, size_t size)
         const gpf_fdf_part *p = gpf_fdf_part_at(c, i);
         if (!p->tally.count[GPF_WRONG])
             continue;
+        const size_t of = block_of(c, i) ? p->block.total : p->tally.checked;
         gpf__append(buf, size, "%s%zu of %zu %s of %s", listed ? ", " : "",
-                    p->tally.count[GPF_WRONG], p->tally.checked,
-                    p->tally.checked == 1 ? "entry" : "entries", p->name);
+                    p->tally.count[GPF_WRONG], of, of == 1 ? "entry" : "entries", p->name);
         part = listed++ ? -1 : (int)i;
     }
     if (!fault)
@@ -295,12 +295,12 @@ int gpf_report_fdf_text(FILE *out, const gpf_fdf *c, const gpf_report_options *h
             fputs("\n  Kinks are inferred from one-sided slopes: a callback says nothing of its "
                   "kinks.\n",
                   out);
+        if (!status && gpf__table_has_blocks(&v))
+            gpf__table_blocks(out, &v, how);
         if (!status)
             status = gpf__table_tallies(out, &v);
         if (status)
             return status;
-        if (gpf__table_has_blocks(&v))
-            gpf__table_blocks(out, &v, how);
         put_calls(out, c, how);
     }
     put_closing(out, &v, how);

@@ -419,6 +419,10 @@ void gpf__table_blocks(FILE *out, const gpf__view *v, const gpf_report_options *
     block_line title = { { "", "shape", "covered/total", "too small", "untested", "directions",
                            "evaluations", "error seen", "covers |a| >=" } };
     gpf__format(title.cell[PART], sizeof title.cell[PART], "%s", v->part);
+    if (v->narrow) {
+        gpf__format(title.cell[COVERED], sizeof title.cell[COVERED], "covered");
+        gpf__format(title.cell[LEAST], sizeof title.cell[LEAST], "|a| >=");
+    }
     int width[N_BLOCK_CELLS];
     bool directions = false;
     size_t single = 0;
@@ -447,14 +451,17 @@ void gpf__table_blocks(FILE *out, const gpf__view *v, const gpf_report_options *
         directions |= b->directions > 0;
         single += v->tally(v->check, (int)t).checked;
     }
-    if (directions)
-        say(out,
-            "\n  An error above 'error seen' in any one element of a %s, whatever the errors "
-            "of\n"
-            "  the others, would have been seen with probability >= %g; that is a relative error\n"
-            "  above %g of elements of at least the size in the last column. Smaller ones are\n"
-            "  not covered.\n",
-            v->part, GPF_FAST_PROBABILITY, GPF_FAST_RELATIVE);
+    if (directions) {
+        char text[512];
+        gpf__format(text, sizeof text,
+                    "An error above 'error seen' in any one element of a %s, whatever the errors "
+                    "of the others, would have been seen with probability >= %g; that is a "
+                    "relative error above %g of elements of at least the size in the last column. "
+                    "Smaller ones are not covered.",
+                    v->part, GPF_FAST_PROBABILITY, GPF_FAST_RELATIVE);
+        fputs("\n ", out);
+        put_words_within(out, v->narrow ? 79 : 86, text, 1, 2);
+    }
     if (single)
         say(out, "%s  %zu element%s checked one by one.\n", directions ? "" : "\n", single,
             single == 1 ? " was" : "s were");
