@@ -35,7 +35,7 @@ violations() {
             '<gradproof/'*)
                 [ "$v_stage" = tools ] && continue
                 v_name=${v_name#gradproof/}
-                [ "$v_name" = require.h ] && v_name=report.h
+                [ "$v_name" = require.h ] && v_name=report.h # whose second header it is
                 [ "$(rank "${v_name%.h}")" -le "$(rank "$v_stage")" ] && continue
                 ;;
             '<'*) continue ;;
@@ -79,7 +79,7 @@ unlisted() {
         cd "$top_src" || exit
         find include src tools -name '*.[chly]' ! -name 'parser.[ch]' ! -name 'lexer.[ch]'
         find tests/*/ -name '*.h'
-        find tests/*/ -name 'test_*.c' -o -name 'fuzz_*.c' -o -name soak.c | sed 's/\.c$//'
+        find tests/*/ -name 'test_*.c' -o -name 'fuzz_*.c' -o -path '*/soak/*.c' | sed 's/\.c$//'
         find tests -maxdepth 1 -name '*.sh'
     ) | while read -r unlisted_f; do
         grep -qxF "$unlisted_f" "$tmp/listed" || echo "Makefile.am does not list $unlisted_f"

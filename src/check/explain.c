@@ -65,7 +65,7 @@ typedef struct block {
     unsigned char *open; /* wrong, not explained yet */
     size_t n_open, n_wrong, n_known;
     gpf_explanation *out;
-    int n_out, room;
+    int n_out, room, most; /* most: room and a last place for what remains */
     struct ramp {
         double start, step, slack; /* a factor of row i: start + i step; what it may be off by */
         bool missing;
@@ -1322,7 +1322,7 @@ static int explain_single(block *b)
 {
     int found = 0;
     if (b->n_open > MOST_ALONE || (b->n_open == b->n_known && b->n_open > 1) ||
-        b->n_out + (int)b->n_open > b->room + 1)
+        b->n_out + (int)b->n_open > b->most)
         return 0;
     for (size_t i = 0; i < b->n; i++)
         if (b->open[i] && known(b, i)) {
@@ -1396,7 +1396,7 @@ int gpf__explain(const gpf__evidence *e, gpf_explanation *out, int most)
     b->n = e->rows * e->cols;
     b->out = out;
     b->open = malloc(b->n + 1);
-    /* One place is kept for what remains. */
+    b->most = most;
     b->room = most > 1 ? most - 1 : most;
     if (!b->open)
         status = -1;

@@ -62,14 +62,13 @@ static inline const char *plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
-/* Words of a text from column `at` on, wrapped to 79 columns and indented. */
-static inline void put_words(FILE *out, const char *text, int at, int indent)
+/* Words of a text from column `at` on, wrapped to a width and indented. */
+static inline void put_words_within(FILE *out, int width, const char *text, int at, int indent)
 {
-    enum { WIDTH = 79 };
     while (*text) {
         char word[256];
         const int n = (int)strcspn(text, " ");
-        if (at + 1 + n > WIDTH) {
+        if (at + 1 + n > width) {
             say(out, "\n%*s", indent - 1, "");
             at = indent - 1;
         }
@@ -79,6 +78,11 @@ static inline void put_words(FILE *out, const char *text, int at, int indent)
         text += n + (text[n] == ' ');
     }
     fputc('\n', out);
+}
+
+static inline void put_words(FILE *out, const char *text, int at, int indent)
+{
+    put_words_within(out, 79, text, at, indent);
 }
 
 /* ANSI colours of the words that carry a verdict. */
