@@ -207,7 +207,7 @@ GPF_API size_t gpf_gsl_values(const gpf_gsl *a);
  * multiroot and odeiv2 as many values as variables. J is filled by forward sweeps, one for each
  * variable, or reverse ones, one for each value, whichever are less work (or have their rules); up
  * to 256 of them share what they have in common. multilarge multiplies by J and J' without forming
- * it, also for J'J. fvv is a second forward sweep; it is NULL, on which GSL takes differences, where
+ * it, and does so for J'J unless J is small (a million entries). fvv is a second forward sweep; it is NULL, on which GSL takes differences, where
  * a rule of an op has no rule itself. */
 GPF_API int gpf_gsl_function(gpf_gsl *a, gsl_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multimin(gpf_gsl *a, gsl_multimin_function_fdf *f, gpf_diag *why);

@@ -430,6 +430,8 @@ int gpf_gsl_multilarge_nlinear(gpf_gsl *a, gsl_multilarge_nlinear_fdf *f, gpf_di
     if (!status)
         status = gpf__sweeps_plan(a->by_x, GPF__SWEEP_REVERSE, why);
     if (!status)
+        status = gpf__sweeps_plan_gram(a->by_x, why);
+    if (!status)
         status = plan_second(a, &second, why);
     if (!status)
         *f = (gsl_multilarge_nlinear_fdf){ .f = vector_f,

@@ -2,6 +2,7 @@
 #include "gsl/sweep.h"
 
 #include "grad/sweep.h"
+#include "op/gemm.h"
 #include "plan/plan.h"
 
 #include <stdlib.h>
@@ -456,6 +457,18 @@ int gpf__sweeps_plan(gpf__sweeps *s, gpf__sweep kind, gpf_diag *why)
     return status;
 }
 
+int gpf__sweeps_plan_gram(gpf__sweeps *s, gpf_diag *why)
+{
+    int status = GSL_SUCCESS;
+    if (fits_at_once(s, true) || fits_at_once(s, false))
+        status = gpf__sweeps_plan(s, GPF__SWEEP_JACOBIAN, why);
+    if (!status && !s->part[GPF__SWEEP_JACOBIAN].plan)
+        status = gpf__sweeps_plan(s, GPF__SWEEP_FORWARD, why);
+    if (!status && !s->part[GPF__SWEEP_JACOBIAN].plan)
+        status = gpf__sweeps_plan(s, GPF__SWEEP_REVERSE, why);
+    return status;
+}
+
 /* Running. */
 
 int gpf__sweeps_place(gpf__sweeps *s, const gpf_point *at, const gsl_vector *x)
@@ -561,7 +574,19 @@ int gpf__sweeps_run(gpf__sweeps *s, gpf__sweep kind, const gsl_vector *u, gpf__g
     return status;
 }
 
-/* J'J as a sum over the rows r of r' r. */
+/* J'J of a J that one plan computes: its columns lie one after another, or its rows do. */
+static int gram_at_once(gpf__sweeps *s, gpf__grid to)
+{
+    const double *J;
+    const int status = sweep(s, GPF__SWEEP_JACOBIAN, NULL, &J);
+    const ptrdiff_t row = s->forward ? 1 : (ptrdiff_t)s->n, col = s->forward ? (ptrdiff_t)s->m : 1;
+    if (!status)
+        gpf__gemm(s->n, s->n, s->m, gpf__matrix_read(J, col, row), gpf__matrix_read(J, row, col),
+                  (gpf__matrix){ to.at, (ptrdiff_t)to.row, (ptrdiff_t)to.col }, 0);
+    return status;
+}
+
+/* As a sum over the rows r of r' r. */
 static int gram_by_rows(gpf__sweeps *s, gpf__grid to)
 {
     int status = GSL_SUCCESS;
@@ -596,5 +621,7 @@ int gpf__sweeps_gram(gpf__sweeps *s, gpf__grid to)
 {
     if (to.rows != s->n || to.cols != s->n)
         return GSL_EBADLEN;
+    if (s->part[GPF__SWEEP_JACOBIAN].plan)
+        return gram_at_once(s, to);
     return s->m <= s->n ? gram_by_rows(s, to) : gram_by_columns(s, to);
 }

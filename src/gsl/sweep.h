@@ -54,8 +54,9 @@ gpf_point *gpf__sweeps_point(gpf__sweeps *s);
 /* GSL_EBADLEN for a grid or u of the wrong size. VALUES: to m x 1, u NULL. FORWARD, SECOND: u of n,
  * to m x 1. REVERSE: u of m, to n x 1. JACOBIAN: to m x n, u NULL. */
 int gpf__sweeps_run(gpf__sweeps *s, gpf__sweep kind, const gsl_vector *u, gpf__grid to);
-/* The lower half of J'J, column by column or as a sum over rows, whichever are fewer sweeps. FORWARD
- * and REVERSE must be planned. */
+/* The lower half of J'J, perhaps all of it: from a small J, or column by column or as a sum over rows
+ * without one, whichever are fewer sweeps. */
+int gpf__sweeps_plan_gram(gpf__sweeps *s, gpf_diag *why);
 int gpf__sweeps_gram(gpf__sweeps *s, gpf__grid to);
 
 #endif

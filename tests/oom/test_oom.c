@@ -1114,7 +1114,7 @@ static const struct {
     { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
     { "optimizer", op_optimizer, 1 },
-    { "sum of squares", op_residuals, 290 },
+    { "sum of squares", op_residuals, 600 },
     { "minimizer", op_minimizer, 1 },
     { "training", op_train, 300 },
     { "training with all samples", op_train_all, 200 },

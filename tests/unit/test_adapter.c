@@ -307,11 +307,11 @@ static void multilarge(void **state)
             for (size_t i = 0; i < N; i++)
                 sum += gsl_matrix_get(J, i, j) * gsl_vector_get(w, i);
             assert_close(gsl_vector_get(Jtw, j), sum, 1e-13, 1e-14);
-            for (size_t i = 0; i < p; i++) {
+            for (size_t i = j; i < p; i++) {
                 sum = 0;
                 for (size_t r = 0; r < N; r++)
                     sum += gsl_matrix_get(J, r, i) * gsl_matrix_get(J, r, j);
-                assert_close(gsl_matrix_get(&JTJ.matrix, i, j), i >= j ? sum : -99, 1e-13, 1e-14);
+                assert_close(gsl_matrix_get(&JTJ.matrix, i, j), sum, 1e-13, 1e-14);
             }
             assert_true(gsl_matrix_get(wide, j, 0) == -99);
         }

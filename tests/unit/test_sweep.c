@@ -61,17 +61,16 @@ static void sweeps_agree(void **state)
             for (size_t j = 0; j < n; j++)
                 assert_close(row[j], J[i * n + j], 1e-12, 1e-13);
         }
-        for (size_t i = 0; i < n * n; i++)
-            JTJ[i] = -77;
+        assert_int_equal(gpf__sweeps_plan_gram(s, NULL), GSL_SUCCESS);
         assert_int_equal(gpf__sweeps_gram(s, square_grid(JTJ, n, n)), GSL_SUCCESS);
         for (size_t i = 0; i < n; i++)
-            for (size_t j = 0; j < n; j++) {
+            for (size_t j = 0; j <= i; j++) {
                 double sum = 0, size = 0;
                 for (size_t k = 0; k < m; k++) {
                     sum += J[k * n + i] * J[k * n + j];
                     size += fabs(J[k * n + i] * J[k * n + j]);
                 }
-                assert_close(JTJ[i * n + j], j <= i ? sum : -77, 1e-12, 1e-12 * size);
+                assert_close(JTJ[i * n + j], sum, 1e-12, 1e-12 * size);
             }
         gsl_vector_free(u);
         gsl_vector_free(v);
