@@ -636,16 +636,16 @@ static size_t count_sizes(const gpf_check *c, size_t i, gpf__count *count, size_
     const gpf_shape s = gpf_check_tensor_shape(c, i);
     size_t n = 0;
     if (c->N)
-        count[n++] = (gpf__count){ (double)c->N, "the number of samples" };
+        count[n++] = (gpf__count){ (double)c->N, "the number of samples", NULL };
     for (size_t k = 0; k < c->g->n_data && n < most - 1; k++) {
         const gpf_shape d = gpf_node_shape(c->g, c->g->data[k]);
         bool known = d.rank == 0 || d.dim[0] == GPF_N;
         for (size_t j = 0; j < n && !known; j++)
             known = count[j].value == (double)d.dim[0];
         if (!known)
-            count[n++] = (gpf__count){ (double)d.dim[0], "the rows of the data" };
+            count[n++] = (gpf__count){ (double)d.dim[0], "the rows of the data", NULL };
     }
-    count[n++] = (gpf__count){ (double)gpf_shape_size(s, c->N), "the size of the tensor" };
+    count[n++] = (gpf__count){ (double)gpf_shape_size(s, c->N), "the size of the tensor", NULL };
     return n;
 }
 

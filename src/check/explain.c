@@ -235,17 +235,17 @@ static const struct {
 };
 enum { N_CONSTANTS = sizeof constants / sizeof *constants, N_FORMS = 8 };
 
-typedef struct ratio {
+typedef struct ratio_name {
     double c, cost;
     bool named;
     char text[96];
-} ratio;
+} ratio_name;
 
 /* Number k of them; false past the end. */
-static bool candidate(const gpf__evidence *e, size_t k, ratio *r)
+static bool candidate(const gpf__evidence *e, size_t k, ratio_name *r)
 {
     if (k < N_CONSTANTS) {
-        *r = (ratio){ .c = constants[k].value, .cost = constants[k].cost };
+        *r = (ratio_name){ .c = constants[k].value, .cost = constants[k].cost };
         gpf__format(r->text, sizeof r->text, "%s", constants[k].times);
         return true;
     }
@@ -256,17 +256,20 @@ static bool candidate(const gpf__evidence *e, size_t k, ratio *r)
                  of[N_FORMS] = { v, 1 / v, 2 * v, 1 / (2 * v), v / 2, 2 / v, sqrt(v), 1 / sqrt(v) };
     static const char *const before[N_FORMS] = { "",     "1/", "2*",    "1/2/",
                                                  "1/2*", "2/", "sqrt ", "1/sqrt " };
-    *r = (ratio){ .c = v > 2 ? of[k % N_FORMS] : GSL_NAN, .cost = k % N_FORMS < 2 ? 4 : 7 };
-    gpf__format(r->text, sizeof r->text, "%s%.6g (%s)", before[k % N_FORMS], v,
-                e->counts[k / N_FORMS].means);
+    *r = (ratio_name){ .c = v > 2 ? of[k % N_FORMS] : GSL_NAN, .cost = k % N_FORMS < 2 ? 4 : 7 };
+    const gpf__count *count = &e->counts[k / N_FORMS];
+    if (count->symbol)
+        gpf__format(r->text, sizeof r->text, "%s%s", before[k % N_FORMS], count->symbol);
+    else
+        gpf__format(r->text, sizeof r->text, "%s%.6g (%s)", before[k % N_FORMS], v, count->means);
     return true;
 }
 
 /* The ratio that lies between lo and hi: one of the numbers above if only one of them does and the
  * interval is so small that this is no accident. */
-static ratio ratio_between(const gpf__evidence *e, double lo, double hi)
+static ratio_name ratio_between(const gpf__evidence *e, double lo, double hi)
 {
-    ratio r = { .c = (lo + hi) / 2 }, one;
+    ratio_name r = { .c = (lo + hi) / 2 }, one;
     const double sign = r.c < 0 ? -1 : 1, from = fmin(sign * lo, sign * hi),
                  to = fmax(sign * lo, sign * hi), slack = 1e-13 * fabs(r.c),
                  room = fmax(to - from, slack);
@@ -289,9 +292,28 @@ static ratio ratio_between(const gpf__evidence *e, double lo, double hi)
     return r;
 }
 
+int gpf__name_ratio(const double *ratio, const size_t *N, size_t n, char *text, size_t size)
+{
+    ratio_name one = { .c = 0 };
+    for (size_t k = 0; k < N_CONSTANTS + N_FORMS; k++) {
+        const double sign = n > 0 && ratio[0] < 0 ? -1 : 1;
+        bool is = n > 0 && !(k == 0 && sign > 0);
+        for (size_t i = 0; i < n && is; i++) {
+            const gpf__count count = { (double)N[i], "", "N" };
+            const gpf__evidence e = { .counts = &count, .n_counts = N[i] > 0 };
+            is = candidate(&e, k, &one) && fabs(ratio[i] - sign * one.c) <= 1e-6 * one.c;
+        }
+        if (is) {
+            gpf__format(text, size, "%s%s", sign < 0 ? "-" : "", one.text);
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Fits a ratio to the scope and judges it. */
-static bool find_ratio(block *b, scope o, see model, const ptrdiff_t *arg, size_t need, ratio *r,
-                       score *s)
+static bool find_ratio(block *b, scope o, see model, const ptrdiff_t *arg, size_t need,
+                       ratio_name *r, score *s)
 {
     double lo, hi;
     if (!fit(b, o, model, arg, &lo, &hi))
@@ -575,12 +597,16 @@ static int explain_weighted(block *b)
     return false;
 }
 
-static void say_ratio(gpf_explanation *x, const char *who, const ratio *r, const score *s)
+static void say_ratio(const block *b, gpf_explanation *x, const char *who, const ratio_name *r,
+                      const score *s)
 {
     x->ratio = r->c;
     x->matched = s->matched;
     x->total = s->told;
-    if (r->c == -1)
+    if (b->e->truth)
+        gpf__format(x->text, sizeof x->text, "%s is %s times %s (%zu of %zu entries)", who, r->text,
+                    b->e->truth, s->matched, s->told);
+    else if (r->c == -1)
         gpf__format(x->text, sizeof x->text,
                     "%s has the wrong sign: %zu of %zu entries are -1 times "
                     "the slope",
@@ -591,16 +617,31 @@ static void say_ratio(gpf_explanation *x, const char *who, const ratio *r, const
                     s->matched, s->told);
 }
 
+/* Are all entries that speak for it in one of several rows or columns? Then that is what is shown. */
+static bool in_one_line(const block *b)
+{
+    const size_t cols = b->e->cols;
+    size_t first = b->n;
+    bool row = !flat(b), column = row;
+    for (size_t i = 0; i < b->n && (row || column); i++)
+        if (b->open[i]) {
+            first = first == b->n ? i : first;
+            row &= i / cols == first / cols;
+            column &= i % cols == first % cols;
+        }
+    return row || column;
+}
+
 static int explain_scaled(block *b)
 {
-    ratio r;
+    ratio_name r;
     score s;
-    if (!find_ratio(b, everything(b), see_scaled, NULL, fewest(b), &r, &s))
+    if (in_one_line(b) || !find_ratio(b, everything(b), see_scaled, NULL, fewest(b), &r, &s))
         return false;
     gpf_explanation *x = add(b, GPF_SCALED);
     char who[80];
     gpf__format(who, sizeof who, "%s", b->e->name);
-    say_ratio(x, who, &r, &s);
+    say_ratio(b, x, who, &r, &s);
     close_entries(b, everything(b), see_scaled, NULL, r.c);
     return true;
 }
@@ -707,7 +748,7 @@ static int explain_offset(block *b)
 static bool explain_moved(block *b, gpf_explanation_kind kind, see model, const char *what,
                           const char *where)
 {
-    ratio r = { .c = 1, .named = true };
+    ratio_name r = { .c = 1, .named = true };
     score s = { .told = 0 };
     bool ok = false;
     if (promising(b, model, NULL, 1)) {
@@ -773,7 +814,7 @@ static void read_line(block *b, bool column, size_t k, line *l)
     if (line_zero(b, o, l) || !fit(b, o, see_scaled, NULL, &lo, &hi))
         return;
     const gpf__evidence *e = b->e;
-    ratio r = ratio_between(e, lo, hi);
+    ratio_name r = ratio_between(e, lo, hi);
     l->kind = column ? GPF_SCALED_COLUMN : GPF_SCALED_ROW;
     if (column && e->x && e->x_row == 0 && !r.named && r.c != 0) {
         /* the factor of a variable that was transformed: d/d log x = x d/dx */
@@ -798,7 +839,7 @@ static void say_line(block *b, bool column, size_t k, const line *l)
 {
     gpf_explanation *x = add(b, l->kind);
     const score s = { .matched = l->matched, .told = l->told };
-    const ratio r = ratio_between(b->e, l->c, l->c);
+    const ratio_name r = ratio_between(b->e, l->c, l->c);
     char who[96], name[64];
     line_label(b, column, k, who, sizeof who);
     *(column ? &x->column : &x->row) = (ptrdiff_t)k;
@@ -809,7 +850,7 @@ static void say_line(block *b, bool column, size_t k, const line *l)
                     l->matched);
         return;
     }
-    say_ratio(x, who, &r, &s);
+    say_ratio(b, x, who, &r, &s);
     if (l->kind == GPF_MISSING_FACTOR)
         gpf__format(x->text, sizeof x->text, "%s %s %s: %zu of %zu entries", who,
                     l->c == b->e->x[k * b->e->x_col] ? "has a factor too much, "
@@ -839,7 +880,7 @@ static void say_lines(block *b, bool column, const line *l, size_t n, size_t n_o
     x->matched = matched;
     x->total = told;
     x->ratio = least == most ? least : GSL_NAN;
-    const ratio r = ratio_between(b->e, least, most);
+    const ratio_name r = ratio_between(b->e, least, most);
     if (zero == n_ok)
         gpf__format(x->text, sizeof x->text, "%s: %zu %s are 0 where f reacts, the first is %zu",
                     b->e->name, n_ok, lines, first);
@@ -1131,7 +1172,7 @@ static int explain_alike(block *b)
     double lo, hi;
     if (b->n_open < 2 || !fit(b, o, see_scaled, NULL, &lo, &hi))
         return 0;
-    const ratio r = ratio_between(b->e, lo, hi);
+    const ratio_name r = ratio_between(b->e, lo, hi);
     const score s = judge(b, o, 1, see_scaled, NULL, r.c);
     /* which ones they are was chosen, too */
     const double chosen = (double)s.matched * log2((double)b->n_open / (double)(s.matched + 1) + 1);
@@ -1185,7 +1226,7 @@ static void say_single(block *b, size_t i)
     gpf__format(x->text, sizeof x->text, "%s is %.6g, the slope is %.6g", label, a, n);
     double lo, hi;
     if (range_of(b, see_scaled, NULL, i, &lo, &hi) && n != 0) {
-        const ratio r = ratio_between(b->e, lo, hi);
+        const ratio_name r = ratio_between(b->e, lo, hi);
         x->ratio = r.c;
         if (r.named)
             gpf__format(x->text, sizeof x->text,

@@ -17,7 +17,14 @@ static const double MISS = 1 - GPF_FAST_PROBABILITY;
 
 /* A range this short is looked at entry by entry; so many entries at most, so many of one column; so
  * many wrong ones say enough. */
-enum { LEAF = 4, MOST_LOOKED_AT = 512, MOST_ROWS = 16, MOST_WRONG = 64, FEW_ENTRIES = 4096 };
+enum {
+    LEAF = 4,
+    MOST_LOOKED_AT = 512,
+    MOST_ROWS = 16,
+    MOST_WRONG = 32,
+    WITNESSES = 16,
+    FEW_ENTRIES = 4096
+};
 
 /* Steps, as powers of 8 times the one at which GSL's truncation and rounding errors meet. */
 enum { SMALLEST = -4, LARGEST = 4, FEW_VARIABLES = 8 };
@@ -27,11 +34,12 @@ static const double FIRST_STEP = 0x1.6p-17;
 typedef struct row {
     size_t i;
     double analytic, size, size_ax, rounding; /* <d_i, v>; sizes of what could blur it */
-    double slope, error, step;                /* at the last step that counted */
-    double gap, tau;
-    double agreed[DIRECTIONS]; /* tolerances of the directions that agreed */
+    double slope, error, gap, tau;            /* at the last step */
+    double best_gap, best_tau;                /* at the last one that counted */
+    bool truncated;                           /* its error is that of too large a step */
+    double agreed[DIRECTIONS];                /* tolerances of the directions that agreed */
     unsigned n_agreed;
-    bool open, disagrees; /* open: no answer yet */
+    bool counted, open, disagrees;
 } row;
 
 typedef struct rows {
@@ -122,7 +130,7 @@ static void call_at(fast *f, size_t lo, size_t hi, double t, double *y)
     memcpy(f->x + lo, s->x + lo, (hi - lo) * sizeof *f->x);
 }
 
-/* GSL's central or forward rule for every open row, at one step. */
+/* GSL's central rule, or a one-sided one, for all rows at one step. */
 static void stencil(fast *f, rows *all, size_t lo, size_t hi, int level)
 {
     static const double central[] = { -1, 1, -0.5, 0.5 }, forward[] = { 0.25, 0.5, 0.75, 1 };
@@ -139,21 +147,21 @@ static void stencil(fast *f, rows *all, size_t lo, size_t hi, int level)
             f->reacted |= fabs(y[i] - s->f[r->i]) > s->noise[r->i];
         }
         double low, high, points;
-        if (f->one_sided) {
-            low = 2 * (y[3] - y[1]);
-            high = 22.0 / 3.0 * (y[3] - y[2]) - 62.0 / 3.0 * (y[2] - y[1]) +
-                   52.0 / 3.0 * (y[1] - y[0]);
-            points = 40;
+        if (f->one_sided) { /* derivatives at 0 of polynomials through the base and 3 or 4 points */
+            const double y0 = s->f[r->i];
+            low = 4 * (-11.0 / 6.0 * y0 + 3 * y[0] - 1.5 * y[1] + 1.0 / 3.0 * y[2]);
+            high = 4 * (-25.0 / 12.0 * y0 + 4 * y[0] - 3 * y[1] + 4.0 / 3.0 * y[2] - 0.25 * y[3]);
+            points = 25; /* 4 times the root of the sum of the squared coefficients */
         } else {
             low = 0.5 * (y[1] - y[0]);
             high = 4.0 / 3.0 * (y[3] - y[2]) - low / 3;
             points = 2;
         }
-        r->step = h;
+        const double rounding =
+            points * (s->noise[r->i] + DBL_EPSILON * size) + DBL_EPSILON * r->size_ax + DBL_MIN;
         r->slope = high / h;
-        r->error = (fabs(high - low) + points * (s->noise[r->i] + DBL_EPSILON * size) +
-                    DBL_EPSILON * r->size_ax + DBL_MIN) /
-                   h;
+        r->error = (fabs(high - low) + rounding) / h;
+        r->truncated = fabs(high - low) > rounding;
         r->gap = fabs(r->analytic - r->slope);
         r->tau = GPF__SAFETY * (r->error + r->rounding) + 4e-13 * r->size;
     }
@@ -241,46 +249,45 @@ static int measure_noise(fast *f)
     return status;
 }
 
-/* Direction id over [lo, hi): which rows agree? A gap counts when it stays at smaller steps, as far
- * down as these can tell: an error estimate that was too small accuses nobody. */
-static void along(fast *f, rows *all, unsigned id, size_t lo, size_t hi)
+/* What one more step says of a row; true if a smaller one may say more. A gap counts when it stays at
+ * smaller steps, as far down as these can tell; an agreement when the error is small, which that of a
+ * step with a kink in it is not. */
+static bool weigh(row *r)
+{
+    if (!isfinite(r->slope) || !isfinite(r->tau))
+        return !r->counted;
+    if (r->counted && !(r->tau <= (r->disagrees ? r->best_gap / 4 : r->best_tau)))
+        return false;
+    r->counted = true;
+    r->best_gap = r->gap;
+    r->best_tau = r->tau;
+    r->disagrees = !(r->gap <= r->tau);
+    return r->disagrees ||
+           (r->truncated && r->tau > 1e-2 * GPF_FAST_RELATIVE * fmax(r->size, fabs(r->slope)));
+}
+
+/* Direction id over [lo, hi): which rows disagree? */
+static void along(fast *f, rows *all, unsigned id, size_t lo, size_t hi, int smallest)
 {
     for (size_t j = lo; j < hi; j++)
         f->v[j] = f->scale[j] > 0 ? f->scale[j] * xi(f, id, j) : 0;
     project(f, all, lo, hi);
     if (f->fresh)
         find_level(f, all, lo, hi);
-    /* the rows without an answer first, so that the others cost nothing */
+    for (size_t k = 0; k < all->n; k++)
+        all->r[k].counted = all->r[k].disagrees = false;
     rows left = *all;
-    double *gap = f->jv; /* no longer needed: by place, of the last step that could tell */
-    bool doubt = false;
-    for (size_t k = 0; k < all->n; k++) {
-        all->r[k].open = true;
-        all->r[k].disagrees = false;
-    }
-    for (int level = f->level; level >= SMALLEST && left.n && !f->status; level--) {
+    for (int level = f->level; level >= smallest && left.n && !f->status; level--) {
         stencil(f, &left, lo, hi, level);
         size_t n = 0;
+        bool doubt = false;
         for (size_t k = 0; k < left.n; k++) {
-            row *r = &left.r[k];
-            const bool finite = isfinite(r->slope) && isfinite(r->error);
-            if (!finite && !r->disagrees)
-                ; /* a smaller step, perhaps */
-            else if (!finite || (r->disagrees && !(r->tau <= gap[r->i] / 4)))
-                r->open = false; /* no smaller step can tell: it stays */
-            else if (r->gap <= r->tau) {
-                r->open = r->disagrees = false;
-                r->agreed[r->n_agreed++] = r->tau;
-            } else {
-                r->disagrees = true;
-                gap[r->i] = r->gap;
-            }
-            doubt |= r->disagrees;
-            if (r->open) {
-                const row keep = left.r[n];
-                left.r[n++] = *r;
-                if (n - 1 != k)
-                    left.r[k] = keep;
+            const bool open = weigh(&left.r[k]);
+            doubt |= left.r[k].disagrees;
+            if (open) { /* to the front: the others cost nothing any more */
+                const row one = left.r[k];
+                left.r[k] = left.r[n];
+                left.r[n++] = one;
             }
         }
         left.n = n;
@@ -288,14 +295,17 @@ static void along(fast *f, rows *all, unsigned id, size_t lo, size_t hi)
             f->status = measure_noise(f);
             for (size_t k = 0; k < all->n && !f->status; k++)
                 all->r[k].rounding = f->noise_jv[all->r[k].i];
-            level = level + 1;
             for (size_t k = 0; k < left.n; k++)
-                left.r[k].disagrees = false;
+                left.r[k].counted = left.r[k].disagrees = false;
+            level++;
         }
     }
-    for (size_t k = 0; k < all->n; k++)
-        if (all->r[k].open) /* never finite, or apart down to the smallest step */
-            all->r[k].disagrees = true;
+    for (size_t k = 0; k < all->n; k++) {
+        row *r = &all->r[k];
+        r->disagrees |= !r->counted;
+        if (!r->disagrees)
+            r->agreed[r->n_agreed++] = r->best_tau;
+    }
 }
 
 /* The error of an entry whose variable moves by 1 that was seen with probability 1 - MISS. */
@@ -344,7 +354,7 @@ static bool enough(const fast *f)
 }
 
 /* The ordinary check of one entry; its verdict is the one that counts. */
-static void look_at(fast *f, size_t i, size_t j, double analytic)
+static gpf_verdict decide(fast *f, size_t i, size_t j, double analytic)
 {
     gpf__subject *s = f->s;
     gpf_element e = { .tensor = f->part,
@@ -355,11 +365,17 @@ static void look_at(fast *f, size_t i, size_t j, double analytic)
     f->status = gpf__entries_look(f->entries, i, j, &e);
     if (!f->status)
         f->status = gpf__element(s, &e);
-    f->looked_at++;
     f->wrong += e.verdict == GPF_WRONG;
-    if (e.verdict == GPF_VACUOUS)
+    return e.verdict;
+}
+
+static void look_at(fast *f, size_t i, size_t j, double analytic)
+{
+    const gpf_verdict v = decide(f, i, j, analytic);
+    f->looked_at++;
+    if (v == GPF_VACUOUS)
         f->b->small++;
-    else if (e.verdict == GPF_UNRESOLVED)
+    else if (v == GPF_UNRESOLVED)
         f->b->untested++;
     else
         f->b->covered++;
@@ -415,7 +431,7 @@ static void test(fast *f, rows *all, size_t lo, size_t hi, const unsigned *id, u
         all->r[k].n_agreed = 0;
     rows good = *all;
     for (unsigned d = 0; d < n && good.n && !f->status; d++) {
-        along(f, &good, id[d], lo, hi);
+        along(f, &good, id[d], lo, hi, n == DIRECTIONS ? SMALLEST : f->level - 2);
         /* the bad ones to the end */
         size_t k = 0;
         while (k < good.n)
@@ -441,31 +457,67 @@ static void test(fast *f, rows *all, size_t lo, size_t hi, const unsigned *id, u
     all->n = f->status ? 0 : before - good.n;
 }
 
+/* Of a gap: there is none; its entries are wrong, or all right when looked at one by one, as with a
+ * kink within the steps; neither. */
+typedef enum answer { NO_GAP, ANSWERED, UNANSWERED } answer;
+
 /* Narrows gaps down to entries. Halves are tested along the direction that showed them, whose gap is
  * the sum of theirs, and along a new one. */
-static void search(fast *f, const rows *suspects, size_t lo, size_t hi, const unsigned *id,
-                   unsigned n)
+static answer search(fast *f, const rows *suspects, size_t lo, size_t hi, const unsigned *id,
+                     unsigned n)
 {
-    if (hi - lo <= LEAF || enough(f)) {
+    const size_t wrong = f->wrong, untested = f->b->untested;
+    if ((hi - lo <= LEAF && n < DIRECTIONS) || enough(f)) {
         look_at_range(f, suspects, lo, hi);
-        return;
+        return f->wrong > wrong || f->b->untested == untested ? ANSWERED : UNANSWERED;
     }
     rows guilty = { malloc((suspects->n + 1) * sizeof *guilty.r), suspects->n };
     if (!guilty.r) {
         f->status = GSL_ENOMEM;
-        return;
+        return UNANSWERED;
     }
     memcpy(guilty.r, suspects->r, suspects->n * sizeof *guilty.r);
     unsigned direction = 0;
+    answer a = NO_GAP;
     test(f, &guilty, lo, hi, id, n, &direction);
     if (guilty.n && !f->status) {
-        const size_t wrong = f->wrong, middle = lo + (hi - lo) / 2;
         const unsigned next[FEWER] = { direction, f->next_id++ };
-        search(f, &guilty, lo, middle, next, FEWER);
-        search(f, &guilty, middle, hi, next, FEWER);
-        f->unconfirmed |= f->wrong == wrong && !f->status && !f->s->result->stopped;
+        if (hi - lo <= LEAF) {
+            a = search(f, &guilty, lo, hi, next, FEWER);
+        } else {
+            const size_t middle = lo + (hi - lo) / 2;
+            const answer one = search(f, &guilty, lo, middle, next, FEWER),
+                         two = search(f, &guilty, middle, hi, next, FEWER);
+            a = one > two ? one : two;
+        }
+        if (a == NO_GAP)
+            a = UNANSWERED;
     }
     free(guilty.r);
+    return a;
+}
+
+/* Looks at entries from everywhere that were not looked at. */
+static void call_witnesses(fast *f)
+{
+    gpf__subject *s = f->s;
+    const gpf_fdf *c = s->result;
+    size_t called = 0;
+    for (size_t k = 0; k < 8 * WITNESSES && called < WITNESSES && !f->status && !c->stopped; k++) {
+        const size_t i = (size_t)(gpf__uniform(s, STREAM - 1, 2 * k) * (double)s->m),
+                     j = f->first +
+                         (size_t)(gpf__uniform(s, STREAM - 1, 2 * k + 1) * (double)f->cols);
+        bool known = f->scale[j] == 0 || (s->d && s->d[i * s->n + j] == 0);
+        for (size_t q = 0; q < c->n_element && !known; q++)
+            known =
+                c->element[q].tensor == f->part && c->element[q].k == i * f->cols + (j - f->first);
+        if (known)
+            continue;
+        called++;
+        analytic_column(f, j);
+        decide(f, i, j, f->jv[i]);
+        progress(f, 0);
+    }
 }
 
 /* How far every variable may go, and to which side. */
@@ -586,16 +638,11 @@ static void check_part(fast *f)
         f->status = GSL_ENOMEM;
     for (size_t i = 0; i < s->m && !f->status; i++)
         all.r[i].i = i;
-    if (!f->status && f->cols > LEAF)
-        search(f, &all, f->first, f->first + f->cols, id, DIRECTIONS);
-    else if (!f->status) { /* few columns of many rows */
-        unsigned unused;
-        test(f, &all, f->first, f->first + f->cols, id, DIRECTIONS, &unused);
-        const size_t wrong = f->wrong;
-        if (all.n && !f->status)
-            look_at_range(f, &all, f->first, f->first + f->cols);
-        f->unconfirmed |= all.n && f->wrong == wrong;
-    }
+    if (!f->status)
+        f->unconfirmed =
+            search(f, &all, f->first, f->first + f->cols, id, DIRECTIONS) == UNANSWERED;
+    if (f->wrong)
+        call_witnesses(f);
     free(all.r);
     conclude(f);
 }

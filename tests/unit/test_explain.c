@@ -71,8 +71,8 @@ static void begin(scene *s, gsl_rng *r, size_t rows, size_t cols, make how, doub
         s->weights[i] = 0.2 + 3 * gsl_rng_uniform(r);
         s->total[i] = normal(r);
     }
-    s->counts[0] = (gpf__count){ 200, "the number of samples" };
-    s->counts[1] = (gpf__count){ (double)cols, "the number of variables" };
+    s->counts[0] = (gpf__count){ 200, "the number of samples", NULL };
+    s->counts[1] = (gpf__count){ (double)cols, "the number of variables", NULL };
     s->e = (gpf__evidence){ .name = "J",
                             .rows = rows,
                             .cols = cols,

@@ -101,6 +101,16 @@ static gpf_fdf *run(scene *s)
     return c;
 }
 
+static void dump(const gpf_fdf *c)
+{
+    for (size_t i = 0; i < gpf_fdf_n_elements(c) && getenv("DUMP"); i++) {
+        const gpf_element *e = gpf_fdf_element(c, i);
+        print_message("  k %zu %s %s a %.12g n %.12g err %g x %g h %g\n", e->k,
+                      gpf_verdict_name(e->verdict), gpf_reason_name(e->reason), e->analytic,
+                      e->numeric, e->error, e->value, e->step);
+    }
+}
+
 static const gpf_fdf_part *df_of(const gpf_fdf *c)
 {
     return gpf_fdf_part_at(c, 0);
@@ -129,10 +139,301 @@ static void test_right(void **state)
     }
 }
 
+/* The variable whose step is the smallest: what is stated is stated of the worst entry. */
+static size_t smallest(const scene *s)
+{
+    size_t least = 0;
+    for (size_t j = 1; j < s->p.n; j++)
+        if (fabs(gsl_vector_get(s->x, j)) < fabs(gsl_vector_get(s->x, least)))
+            least = j;
+    return least;
+}
+
+static int in_full(void)
+{
+    return getenv("GRADPROOF_POWER") != NULL;
+}
+
+/* An error of the stated size in one entry: seen in 99 of 100 trials, and found. */
+static void test_power(void **state)
+{
+    (void)state;
+    const unsigned long trials = in_full() ? 1000 : 100;
+    static const size_t size[] = { 9, 150, 2000 };
+    for (size_t k = 0; k < 3; k++) {
+        scene s;
+        size_t seen = 0, found = 0, smaller = 0, cost = 0;
+        begin(&s, size[k], k % 2 ? 4 : 0);
+        s.p.wrong = smallest(&s);
+        for (unsigned long seed = 1; seed <= trials; seed++) {
+            s.how.seed = seed;
+            s.p.off = 0;
+            gpf_fdf *c = run(&s);
+            const double error = df_of(c)->block.error;
+            assert_int_equal(df_of(c)->block.verdict, GPF_RIGHT);
+            gpf_fdf_free(c);
+            s.p.off = seed % 2 ? error : -error;
+            c = run(&s);
+            const gpf_fdf_part *p = df_of(c);
+            if (seed < 5)
+                dump(c);
+            seen += p->block.disagreed != 0;
+            found += p->block.verdict == GPF_WRONG;
+            cost += p->block.evaluations;
+            for (size_t i = 0; i < gpf_fdf_n_elements(c); i++)
+                if (gpf_fdf_element(c, i)->verdict == GPF_WRONG)
+                    assert_int_equal(gpf_fdf_element(c, i)->k, s.p.wrong);
+            gpf_fdf_free(c);
+            s.p.off /= 10;
+            c = run(&s);
+            smaller += df_of(c)->block.disagreed != 0;
+            gpf_fdf_free(c);
+        }
+        print_message(
+            "n %zu: seen %zu, found %zu, a tenth of it seen %zu of %lu; %.1f evaluations\n",
+            size[k], seen, found, smaller, trials, (double)cost / (double)trials);
+        assert_true(seen * 100 >= trials * 98);
+        end(&s);
+    }
+}
+
+/* A thousandth of an entry that is covered. */
+static void test_covered(void **state)
+{
+    (void)state;
+    scene s;
+    size_t found = 0;
+    const unsigned long trials = in_full() ? 1000 : 60;
+    begin(&s, 1200, 0);
+    for (unsigned long seed = 1; seed <= trials; seed++) {
+        gsl_vector *df = gsl_vector_alloc(s.p.n);
+        s.p.off = 0;
+        slope(s.x, &s.p, df);
+        s.how.seed = seed;
+        s.p.wrong = seed * 7919 % s.p.n;
+        s.p.off = 1e-3 * gsl_vector_get(df, s.p.wrong);
+        gpf_fdf *c = run(&s);
+        found += df_of(c)->block.verdict == GPF_WRONG;
+        gpf_fdf_free(c);
+        gsl_vector_free(df);
+    }
+    print_message("a thousandth: found %zu of %lu\n", found, trials);
+    assert_true(found * 100 >= trials * 98);
+    end(&s);
+}
+
+/* All of it, two of it, by a factor: what the explanations say. */
+static void test_found(void **state)
+{
+    (void)state;
+    scene s;
+    begin(&s, 20000, 2);
+    s.p.factor = 2;
+    gpf_fdf *c = run(&s);
+    assert_int_equal(gpf_fdf_outcome(c), GPF_OUTCOME_WRONG);
+    print_message("%zu evaluations: %s\n", df_of(c)->block.evaluations,
+                  gpf_fdf_explanation(c, 0)->text);
+    assert_int_equal(gpf_fdf_explanation(c, 0)->kind, GPF_SCALED);
+    gpf_fdf_free(c);
+    s.p.factor = 1;
+    s.p.wrong = 12345;
+    s.p.off = 3 / s.p.scale[12345];
+    c = run(&s);
+    print_message("%zu evaluations, %zu elements: %s\n", df_of(c)->block.evaluations,
+                  gpf_fdf_n_elements(c), gpf_fdf_explanation(c, 0)->text);
+    assert_int_equal(gpf_fdf_explanation(c, 0)->kind, GPF_SINGLE);
+    assert_int_equal(gpf_fdf_explanation(c, 0)->column, 12345);
+    assert_true(df_of(c)->block.evaluations < 600);
+    gpf_fdf_free(c);
+    s.p.off = NAN;
+    c = run(&s);
+    print_message("%s\n", gpf_fdf_explanation(c, 0)->text);
+    assert_int_equal(gpf_fdf_outcome(c), GPF_OUTCOME_WRONG);
+    gpf_fdf_free(c);
+    end(&s);
+}
+
+/* A kink elsewhere, and one exactly here: nobody is accused. */
+static void test_kinks(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 2; k++) {
+        scene s;
+        begin(&s, 400, 0);
+        s.p.kink = 3;
+        gsl_vector_set(s.x, 0, k ? 1 : 1 + 1e-6);
+        s.p.wrong = 0;
+        s.p.off = k ? 0.7 : 3;
+        gpf_fdf *c = run(&s);
+        dump(c);
+        print_message("kink: verdict %s, %zu evaluations, %zu elements\n",
+                      gpf_verdict_name(df_of(c)->block.verdict), df_of(c)->block.evaluations,
+                      gpf_fdf_n_elements(c));
+        assert_int_equal(df_of(c)->tally.count[GPF_WRONG], 0);
+        assert_int_equal(df_of(c)->block.verdict, GPF_RIGHT);
+        gpf_fdf_free(c);
+        end(&s);
+    }
+}
+
+static void test_bounds(void **state)
+{
+    (void)state;
+    scene s;
+    begin(&s, 500, 3);
+    gsl_vector *lo = gsl_vector_alloc(500), *hi = gsl_vector_alloc(500);
+    for (size_t j = 0; j < 500; j++) {
+        const double x = gsl_vector_get(s.x, j);
+        gsl_vector_set(lo, j, j % 3 ? x / 2 : x); /* every third one is at it */
+        gsl_vector_set(hi, j, j % 50 ? GSL_POSINF : x);
+    }
+    s.how.lo = lo;
+    s.how.hi = hi;
+    s.p.lo = lo->data;
+    gpf_fdf *c = run(&s);
+    const gpf_fdf_part *p = df_of(c);
+    print_message("bounds: %zu evaluations, covered %zu small %zu of %zu, error %g\n",
+                  p->block.evaluations, p->block.covered, p->block.small, p->block.total,
+                  p->block.error);
+    assert_int_equal(p->block.verdict, GPF_RIGHT);
+    assert_false(s.p.strayed);
+    gpf_fdf_free(c);
+    s.p.wrong = 333; /* at its bound */
+    s.p.off = 0.1 / s.p.scale[333];
+    c = run(&s);
+    assert_int_not_equal(gpf_fdf_outcome(c), GPF_OUTCOME_RIGHT);
+    assert_false(s.p.strayed);
+    gpf_fdf_free(c);
+    s.p.wrong = 334;
+    s.p.off = 0.1 / s.p.scale[334];
+    c = run(&s);
+    dump(c);
+    assert_int_equal(df_of(c)->block.verdict, GPF_WRONG);
+    assert_false(s.p.strayed);
+    gpf_fdf_free(c);
+    gsl_vector_free(lo);
+    gsl_vector_free(hi);
+    end(&s);
+}
+
+/* Values: f_i = sum_k over five variables; J sparse in fact, dense in the structure or by products. */
+typedef struct fit {
+    size_t m, n;
+    int mode; /* 1: column 17 has the wrong sign, 2: row 5 is doubled, 3: one entry */
+    size_t calls;
+} fit;
+
+static double term(size_t i, size_t k, double x, double *d)
+{
+    const double w = 1 + 0.1 * (double)((i * 7 + k * 3) % 11);
+    *d = w * cos(w * x);
+    return sin(w * x);
+}
+
+static int fit_f(const gsl_vector *x, void *arg, gsl_vector *f)
+{
+    fit *p = arg;
+    double d;
+    p->calls++;
+    for (size_t i = 0; i < p->m; i++) {
+        double sum = 0;
+        for (size_t k = 0; k < 5; k++)
+            sum += term(i, k, gsl_vector_get(x, (i * 3 + k * 13) % p->n), &d);
+        gsl_vector_set(f, i, sum);
+    }
+    return GSL_SUCCESS;
+}
+
+static double entry(const fit *p, size_t i, size_t j, double d)
+{
+    if (p->mode == 1 && j == 17)
+        return -d;
+    if (p->mode == 2 && i == 5)
+        return 2 * d;
+    return p->mode == 3 && i == 30 && j == (30 * 3 + 13) % p->n ? d + 0.2 : d;
+}
+
+static int fit_df(const gsl_vector *x, void *arg, gsl_matrix *J)
+{
+    const fit *p = arg;
+    gsl_matrix_set_zero(J);
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t k = 0; k < 5; k++) {
+            const size_t j = (i * 3 + k * 13) % p->n;
+            double d;
+            term(i, k, gsl_vector_get(x, j), &d);
+            gsl_matrix_set(J, i, j, gsl_matrix_get(J, i, j) + entry(p, i, j, d));
+        }
+    return GSL_SUCCESS;
+}
+
+static int fit_large(CBLAS_TRANSPOSE_t t, const gsl_vector *x, const gsl_vector *u, void *arg,
+                     gsl_vector *v, gsl_matrix *JTJ)
+{
+    const fit *p = arg;
+    gsl_vector_set_zero(v);
+    if (JTJ)
+        gsl_matrix_set_zero(JTJ);
+    for (size_t i = 0; i < p->m; i++)
+        for (size_t k = 0; k < 5; k++) {
+            const size_t j = (i * 3 + k * 13) % p->n, to = t == CblasTrans ? j : i,
+                         from = t == CblasTrans ? i : j;
+            double d;
+            term(i, k, gsl_vector_get(x, j), &d);
+            d = entry(p, i, j, d);
+            gsl_vector_set(v, to, gsl_vector_get(v, to) + d * gsl_vector_get(u, from));
+            for (size_t l = 0; JTJ && l < 5; l++) {
+                const size_t q = (i * 3 + l * 13) % p->n;
+                double e;
+                term(i, l, gsl_vector_get(x, q), &e);
+                if (q <= j)
+                    gsl_matrix_set(JTJ, j, q, gsl_matrix_get(JTJ, j, q) + d * entry(p, i, q, e));
+            }
+        }
+    return GSL_SUCCESS;
+}
+
+static void test_values(void **state)
+{
+    (void)state;
+    for (int large = 0; large < 2; large++)
+        for (int mode = 0; mode < 4; mode++) {
+            fit p = { .m = 300, .n = 120, .mode = mode };
+            gsl_vector *x = gsl_vector_alloc(p.n);
+            for (size_t j = 0; j < p.n; j++)
+                gsl_vector_set(x, j, 0.4 + 0.011 * (double)j);
+            gpf_fdf_options how = gpf_fdf_defaults();
+            how.fast = 1;
+            gsl_multifit_nlinear_fdf f = {
+                .f = fit_f, .df = fit_df, .n = p.m, .p = p.n, .params = &p
+            };
+            gsl_multilarge_nlinear_fdf g = {
+                .f = fit_f, .df = fit_large, .n = p.m, .p = p.n, .params = &p
+            };
+            gpf_fdf *c = large ? gpf_check_multilarge_nlinear_fdf(&g, x, &how, NULL)
+                               : gpf_check_multifit_nlinear_fdf(&f, x, &how, NULL);
+            assert_non_null(c);
+            const gpf_fdf_part *q = df_of(c);
+            print_message("%s mode %d: %s %s, covered %zu small %zu untested %zu of %zu, error %g, "
+                          "%zu evaluations, %zu elements: %s\n",
+                          large ? "large" : "fit", mode, gpf_verdict_name(q->block.verdict),
+                          gpf_reason_name(q->block.reason), q->block.covered, q->block.small,
+                          q->block.untested, q->block.total, q->block.error, q->block.evaluations,
+                          q->tally.checked,
+                          gpf_fdf_n_explanations(c) ? gpf_fdf_explanation(c, 0)->text : "");
+            assert_int_equal(q->block.verdict, mode ? GPF_WRONG : GPF_RIGHT);
+            assert_int_equal(q->block.total, q->block.covered + q->block.small + q->block.untested);
+            gpf_fdf_free(c);
+            gsl_vector_free(x);
+        }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_right),
+        cmocka_unit_test(test_right),  cmocka_unit_test(test_power), cmocka_unit_test(test_covered),
+        cmocka_unit_test(test_found),  cmocka_unit_test(test_kinks), cmocka_unit_test(test_bounds),
+        cmocka_unit_test(test_values),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
