@@ -480,7 +480,9 @@ static side inferred_side_slope(probe *p, double h, double h_min)
             continue;
         r.finite = true;
         if (p->still == 0 && unmoved(p, 2 * p->noise)) {
-            find_steps(p, h, 2 * p->noise);
+            central_points(p, h);
+            if (unmoved(p, 2 * p->noise)) /* on both sides */
+                find_steps(p, h, 2 * p->noise);
             one_sided_points(p, h);
         }
         r.change = reaction_of(p, 1);

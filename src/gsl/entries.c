@@ -237,6 +237,11 @@ static int look_at(job *w, gpf__column *c, size_t i, size_t j, gpf_element *e)
         if (w->near[i] < here.noise / 8) { /* it has to be wrong either way */
             here.noise = w->near[i];
             decide(c, j, &here, i, e);
+            /* Where f has steps, next to nothing is no proof of a zero. */
+            if (e->verdict == GPF_RIGHT && e->analytic == 0) {
+                e->verdict = GPF_UNRESOLVED;
+                e->reason = GPF_REASON_NOISE;
+            }
         }
     }
     if (e->verdict == GPF_WRONG && isfinite(e->analytic)) {

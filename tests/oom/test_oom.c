@@ -1089,6 +1089,27 @@ static int op_callbacks(double *result)
     return status;
 }
 
+/* With a pattern that is too small, where J says so and where only f does. */
+static int op_callback_pattern(double *result)
+{
+    enum { VALUES = 4 };
+    const gsl_multifit_nlinear_fdf nlinear = { .f = fit_f, .df = fit_df, .n = VALUES, .p = 3 };
+    double at[] = { 0.4, -0.9, 1.3 };
+    gsl_vector_view x = gsl_vector_view_array(at, 3);
+    gsl_spmatrix *pattern = gsl_spmatrix_alloc(VALUES, 3);
+    for (size_t i = 0; i < VALUES; i++)
+        gsl_spmatrix_set(pattern, i, i % 3, 1);
+    gpf_fdf_options how = gpf_fdf_defaults();
+    how.pattern = pattern;
+    gpf_diag why = { .status = 0 };
+    wrong_by = 2;
+    begin();
+    gpf_fdf *c = gpf_check_multifit_nlinear_fdf(&nlinear, &x.vector, &how, &why);
+    end();
+    gsl_spmatrix_free(pattern);
+    return sum_up(c, &why, result);
+}
+
 static const struct {
     const char *name;
     operation *run;
@@ -1129,6 +1150,7 @@ static const struct {
     { "reports of callbacks and ops", op_reports, 300 },
     { "requirement", op_require, 2 },
     { "check of callbacks", op_callbacks, 600 },
+    { "pattern of a callback", op_callback_pattern, 40 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)
