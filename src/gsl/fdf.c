@@ -354,6 +354,14 @@ static const char *part_title(const gpf__subject *s, const char *part)
     return strcmp(part, "fdf") == 0 ? s->kind->indices < 2 ? "fdf's df" : "fdf's J" : part;
 }
 
+/* And what it was compared with; NULL: slopes. */
+static const char *part_truth(const char *part)
+{
+    return strcmp(part, "fvv") == 0                                ? "the second derivative"
+           : strcmp(part, "J' u") == 0 || strcmp(part, "J'J") == 0 ? "the product"
+                                                                   : NULL;
+}
+
 static int explain_table(gpf__subject *s, size_t part, table *t)
 {
     enum { MOST = 12 };
@@ -371,6 +379,7 @@ static int explain_table(gpf__subject *s, size_t part, table *t)
     const bool weights = s->how->weights && s->how->weights->stride == 1 && p->rows == s->m;
     const gpf__evidence e = { .part = (int)part,
                               .name = part_title(s, p->name),
+                              .truth = part_truth(p->name),
                               .column_name = first ? variable_name : NULL,
                               .arg = c,
                               .rows = p->rows,
@@ -484,6 +493,8 @@ static int run(gpf__subject *s)
         status = measure_noise(s);
     if (!status && first)
         status = s->how->fast ? gpf__check_random(s) : gpf__check_jacobian(s);
+    if (!status && first)
+        status = gpf__check_beside(s);
     if (!status && !s->result->stopped)
         status = gpf__check_fdf_route(s);
     if (!status && !s->result->stopped)

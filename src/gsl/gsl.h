@@ -117,6 +117,7 @@ struct gpf__subject {
     gpf__mishap mishap[GPF__N_ROUTES];
     gpf_explanation *explanation;
     size_t n_explanation, room;
+    bool unsteady;    /* d at one x depends on calls at others: not to be differenced */
     unsigned derived; /* bit p: part p is wrong as part 0 is, of which it is made */
     unsigned named; /* bit p: what is wrong with part p has been said, gpf__explain is not asked */
     struct gpf_fdf *result;
@@ -135,7 +136,8 @@ bool gpf__is_poison(const gpf__subject *s, gpf__slot o, size_t k);
 
 /* How it behaves; fills s->f and s->d on the way and adds explanations. GSL_ENOMEM. probe.c */
 int gpf__probe(gpf__subject *s);
-int gpf__describe(gpf__subject *s); /* explanations of s->mishap, when all calls are made */
+int gpf__check_beside(gpf__subject *s); /* s->beside, when noise and part 0 are known */
+int gpf__describe(gpf__subject *s);     /* explanations of s->mishap, when all calls are made */
 int gpf__add(gpf__subject *s, gpf_explanation e); /* GSL_ENOMEM. fdf.c */
 /* The same: kind, part (-1: the whole) and a text. */
 int gpf__say(gpf__subject *s, gpf_explanation_kind kind, int part, const char *format, ...)

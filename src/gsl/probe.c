@@ -424,6 +424,7 @@ static int say_moved(gpf__subject *s, const segment *g)
     char name[32], entry[64];
     segment_name(s, g->route, g->out, name, sizeof name);
     entry_name(s, g->route, g->out, g->entry, entry, sizeof entry);
+    s->unsteady |= g->route == GPF__DF || g->route == GPF__JU;
     if (g->moved && g->stale)
         return say_stale(s, g, name, entry);
     if (g->moved)
@@ -607,7 +608,7 @@ static int describe_output(gpf__subject *s, gpf__route r, gpf__slot o)
 }
 
 /* d is right at x and the same beside it. */
-static int describe_beside(gpf__subject *s)
+int gpf__check_beside(gpf__subject *s)
 {
     const gpf_fdf_part *first = s->beside ? gpf__part_named(s->result, s->kind->part) : NULL;
     if (!first || first->tally.count[GPF_WRONG] || !first->tally.count[GPF_RIGHT])
@@ -621,19 +622,21 @@ static int describe_beside(gpf__subject *s)
         }
         /* f' - f - J (x' - x) = 0 for a linear f */
         const double off = fabs(s->beside[s->n + i] - linear);
-        if (off > 100 * s->noise[i] + 1e-9 * (size - fabs(s->f[i])) + 1e-13 * size)
+        if (off > 100 * s->noise[i] + 1e-9 * (size - fabs(s->f[i])) + 1e-13 * size) {
+            s->unsteady = true;
             return gpf__say(
                 s, GPF_STALE, -1,
                 "%s gives the same beside x to the last bit, although %s is not linear: "
                 "does it know x by its address?",
                 gpf__route_name(s->kind, GPF__DF), s->kind->f);
+        }
     }
     return GSL_SUCCESS;
 }
 
 int gpf__describe(gpf__subject *s)
 {
-    int status = describe_beside(s);
+    int status = GSL_SUCCESS;
     for (gpf__route r = 0; r < GPF__N_ROUTES && !status; r++) {
         const gpf__mishap *h = &s->mishap[r];
         const char *name = gpf__route_name(s->kind, r);
@@ -759,6 +762,7 @@ static int explain_block(gpf__subject *s, int part, const char *name, size_t row
     }
     const gpf__evidence e = { .part = part,
                               .name = name,
+                              .truth = against,
                               .rows = rows,
                               .cols = cols,
                               .analytic = analytic,

@@ -358,11 +358,11 @@ static int check(job *w)
     return status;
 }
 
-/* May J be differenced? Nothing in it is wrong, and something is right. */
+/* May J be differenced? It does not depend on other calls, nothing in it is wrong, and something is right. */
 static gpf__route best_route(const gpf__subject *s)
 {
     const gpf_fdf_part *J = gpf__part_named(s->result, s->kind->part);
-    if (!J || J->tally.count[GPF_WRONG] ||
+    if (!J || s->unsteady || J->tally.count[GPF_WRONG] ||
         J->tally.count[GPF_RIGHT] + J->tally.count[GPF_KINK] == 0)
         return GPF__F;
     return s->kind->has(s->structure, GPF__DF)   ? GPF__DF

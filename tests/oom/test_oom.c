@@ -847,6 +847,153 @@ static int op_checkpoint(double *result)
 
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
+/* Callbacks of all structures, right ones and wrong ones: f_i = a_i sin(x_0 + i) + x_1 x_2 and so on,
+ * by the same formulas. */
+static double wrong_by;
+
+static double fit_value(size_t i, const double *x)
+{
+    return sin(x[0] + (double)i) + x[1] * x[2] * x[2];
+}
+
+static double fit_slope(size_t i, size_t j, const double *x)
+{
+    return wrong_by * (j == 0 ? cos(x[0] + (double)i) : j == 1 ? x[2] * x[2] : 2 * x[1] * x[2]);
+}
+
+static int fit_f(const gsl_vector *x, void *p, gsl_vector *f)
+{
+    (void)p;
+    for (size_t i = 0; i < f->size; i++)
+        gsl_vector_set(f, i, fit_value(i, x->data));
+    return GSL_SUCCESS;
+}
+
+static int fit_df(const gsl_vector *x, void *p, gsl_matrix *J)
+{
+    (void)p;
+    for (size_t i = 0; i < J->size1; i++)
+        for (size_t j = 0; j < 3; j++)
+            gsl_matrix_set(J, i, j, fit_slope(i, j, x->data));
+    return GSL_SUCCESS;
+}
+
+static int fit_fdf(const gsl_vector *x, void *p, gsl_vector *f, gsl_matrix *J)
+{
+    fit_f(x, p, f);
+    fit_df(x, p, J);
+    gsl_matrix_scale(J, wrong_by);
+    return GSL_SUCCESS;
+}
+
+static int fit_fvv(const gsl_vector *x, const gsl_vector *v, void *p, gsl_vector *fvv)
+{
+    const double *a = x->data, *b = v->data;
+    (void)p;
+    for (size_t i = 0; i < fvv->size; i++)
+        gsl_vector_set(fvv, i,
+                       -sin(a[0] + (double)i) * b[0] * b[0] + 4 * a[2] * b[1] * b[2] * wrong_by +
+                           2 * a[1] * b[2] * b[2]);
+    return GSL_SUCCESS;
+}
+
+static int fit_product(CBLAS_TRANSPOSE_t trans, const gsl_vector *x, const gsl_vector *u, void *p,
+                       gsl_vector *v, gsl_matrix *JTJ)
+{
+    const size_t m = trans == CblasTrans ? u->size : v->size;
+    (void)p;
+    gsl_vector_set_zero(v);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < 3; j++) {
+            const double d = fit_slope(i, j, x->data);
+            if (trans == CblasTrans)
+                v->data[j] += wrong_by * d * u->data[i];
+            else
+                v->data[i] += d * u->data[j];
+            for (size_t k = 0; JTJ && k <= j; k++)
+                *gsl_matrix_ptr(JTJ, j, k) =
+                    (i ? gsl_matrix_get(JTJ, j, k) : 0) + d * fit_slope(i, k, x->data);
+        }
+    return GSL_SUCCESS;
+}
+
+static int fit_ode(double t, const double y[], double dydt[], void *p)
+{
+    const double x[] = { y[0], y[1], t };
+    (void)p;
+    dydt[0] = fit_value(0, x);
+    dydt[1] = fit_value(1, x);
+    return GSL_SUCCESS;
+}
+
+static int fit_ode_jacobian(double t, const double y[], double *dfdy, double dfdt[], void *p)
+{
+    const double x[] = { y[0], y[1], t };
+    (void)p;
+    for (size_t i = 0; i < 2; i++) {
+        dfdy[2 * i] = fit_slope(i, 0, x);
+        dfdy[2 * i + 1] = fit_slope(i, 1, x);
+        dfdt[i] = fit_slope(i, 2, x);
+    }
+    return GSL_SUCCESS;
+}
+
+/* What was found, in one number. */
+static int sum_up(gpf_fdf *c, const gpf_diag *why, double *result)
+{
+    if (!c)
+        return why->status;
+    for (size_t i = 0; i < gpf_fdf_n_elements(c); i++)
+        *result += (double)(gpf_fdf_element(c, i)->verdict + 1) * (double)(i + 1);
+    *result += 1e6 * (double)gpf_fdf_n_explanations(c) + (double)gpf_fdf_outcome(c);
+    gpf_fdf_free(c);
+    return GSL_SUCCESS;
+}
+
+static int op_callbacks(double *result)
+{
+    enum { VALUES = 4 };
+    const gsl_multifit_function_fdf fit = {
+        .f = fit_f, .df = fit_df, .fdf = fit_fdf, .n = VALUES, .p = 3
+    };
+    const gsl_multifit_nlinear_fdf nlinear = {
+        .f = fit_f, .df = fit_df, .fvv = fit_fvv, .n = VALUES, .p = 3
+    };
+    const gsl_multilarge_nlinear_fdf large = {
+        .f = fit_f, .df = fit_product, .fvv = fit_fvv, .n = VALUES, .p = 3
+    };
+    const gsl_odeiv2_system ode = { fit_ode, fit_ode_jacobian, 2, NULL };
+    double at[] = { 0.4, -0.9, 1.3 };
+    gsl_vector_view x = gsl_vector_view_array(at, 3);
+    gpf_fdf_options how = gpf_fdf_defaults();
+    int status = GSL_SUCCESS;
+    for (int k = 0; k < 3 && !status; k++) { /* right, wrong, along directions */
+        gpf_diag why = { .status = 0 };
+        wrong_by = k == 1 ? 2 : 1;
+        how.fast = k == 2;
+        begin();
+        gpf_fdf *c = gpf_check_multifit_fdf(&fit, &x.vector, &how, &why);
+        end();
+        status = sum_up(c, &why, result);
+        begin();
+        if (!status)
+            c = gpf_check_multifit_nlinear_fdf(&nlinear, &x.vector, &how, &why);
+        end();
+        status = status ? status : sum_up(c, &why, result);
+        begin();
+        if (!status)
+            c = gpf_check_multilarge_nlinear_fdf(&large, &x.vector, &how, &why);
+        end();
+        status = status ? status : sum_up(c, &why, result);
+        begin();
+        if (!status)
+            c = gpf_check_odeiv2(&ode, 1.3, at, &how, &why);
+        end();
+        status = status ? status : sum_up(c, &why, result);
+    }
+    return status;
+}
+
 static const struct {
     const char *name;
     operation *run;
@@ -883,6 +1030,7 @@ static const struct {
     { "archive", op_archive, 55 },
     { "params in a file", op_params, 38 },
     { "checkpoint", op_checkpoint, 400 },
+    { "check of callbacks", op_callbacks, 600 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)
