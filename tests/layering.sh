@@ -77,7 +77,7 @@ unlisted() {
         cd "$top_src" || exit
         find include src tools -name '*.[chly]' ! -name 'parser.[ch]' ! -name 'lexer.[ch]'
         find tests/*/ -name '*.h'
-        find tests/*/ -name 'test_*.c' -o -name 'fuzz_*.c' -o -name soak.c | sed 's/\.c$//'
+        find tests/*/ -name 'test_*.c' -o -name 'fuzz_*.c' -o -path '*/soak/*.c' | sed 's/\.c$//'
         find tests -maxdepth 1 -name '*.sh'
     ) | while read -r unlisted_f; do
         grep -qxF "$unlisted_f" "$tmp/listed" || echo "Makefile.am does not list $unlisted_f"

@@ -19,7 +19,8 @@ typedef struct job {
     size_t *all;  /* n: 0, 1, .. */
     double *own;  /* m: noise along variable own_of */
     double *wide; /* 2 m: in a wide region, along all variables and along wide_of */
-    size_t own_of, wide_of;
+    double *near; /* m: of variable near_of, at very small steps */
+    size_t own_of, wide_of, near_of;
     double *rounding;     /* m x n: noise of the analytic values; made when first needed */
     bool *measured;       /* n: columns of it */
     double *v;            /* n */
@@ -145,6 +146,24 @@ static int measure_wide(job *w, size_t j)
     return gpf__noise_wide(s, w->v, w->wide + s->m);
 }
 
+/* The noise at very small steps of variable j: waves too fast for the usual ones look like noise, but
+ * not there. */
+static int measure_near(job *w, size_t j)
+{
+    gpf__subject *s = w->s;
+    if (!w->near && !(w->near = malloc((s->m + 1) * sizeof *w->near)))
+        return GSL_ENOMEM;
+    if (w->near_of == j)
+        return GSL_SUCCESS;
+    memset(w->v, 0, s->n * sizeof *w->v);
+    w->v[j] = ldexp(gpf__typical(s, j), -18);
+    w->near_of = j;
+    const int status = gpf__noise(s, w->v, w->near);
+    for (size_t i = 0; i < s->m; i++)
+        w->near[i] = fmax(w->near[i], s->spread[i]);
+    return status;
+}
+
 static void decide(gpf__column *c, size_t j, const gpf__around *around, size_t i, gpf_element *e)
 {
     const gpf__line line = gpf__column_row(c, i, j);
@@ -210,6 +229,20 @@ static int look_at(job *w, gpf__column *c, size_t i, size_t j, gpf_element *e)
         if (!again)
             break;
         decide(c, j, &here, i, e);
+    }
+    if (e->verdict == GPF_WRONG && isfinite(e->analytic) && !is_plain(&here)) {
+        const int status = measure_near(w, j);
+        if (status)
+            return status;
+        if (w->near[i] < here.noise / 8) { /* it has to be wrong either way */
+            here.noise = w->near[i];
+            decide(c, j, &here, i, e);
+            /* Where f has steps, next to nothing is no proof of a zero. */
+            if (e->verdict == GPF_RIGHT && e->analytic == 0) {
+                e->verdict = GPF_UNRESOLVED;
+                e->reason = GPF_REASON_NOISE;
+            }
+        }
     }
     if (e->verdict == GPF_WRONG && isfinite(e->analytic)) {
         const int status = measure_wide(w, j);
@@ -386,6 +419,7 @@ static void free_job(job *w)
     free(w->all);
     free(w->own);
     free(w->wide);
+    free(w->near);
     free(w->rounding);
     free(w->measured);
     free(w->v);
@@ -396,7 +430,7 @@ static int alloc_job(job *w)
 {
     gpf__subject *s = w->s;
     const size_t n = s->n, m = s->m;
-    w->lone = w->own_of = w->wide_of = (size_t)NOT_SET;
+    w->lone = w->own_of = w->wide_of = w->near_of = (size_t)NOT_SET;
     w->alone = gpf__column_alloc(s);
     w->all = malloc(n * sizeof *w->all);
     w->own = malloc((m + 1) * sizeof *w->own);

@@ -309,16 +309,16 @@ static int random_expression(callback *c, gsl_rng *r, bool kinks)
         case 9:
             live[n++] = append(c, SQRT, a, -1, 0);
             break;
-        default: /* sometimes so large that it swallows digits */
+        default: /* sometimes so large that it swallows digits; a kink may be where they are */
             live[n++] = append(c, OFFSET, a, -1,
-                               pick(r, 3) ? uniform(r, -3, 3) : pow(10, uniform(r, 0, 8)));
+                               kinks || pick(r, 3) ? uniform(r, -3, 3) : pow(10, uniform(r, 0, 8)));
         }
     }
     int y = live[n - 1];
     if (pick(r, 2)) /* or on all there is */
         for (int k = 0; k + 1 < n && c->n_node < MOST_NODES - 8; k++)
             y = append(c, ADD, y, live[k], 0);
-    if (pick(r, 4) == 0) /* what has been added goes again, the digits do not come back */
+    if (!kinks && pick(r, 4) == 0) /* what has been added goes again, the digits do not come back */
         y = append(c, OFFSET, append(c, OFFSET, y, -1, 1e6), -1, -1e6);
     return y;
 }
@@ -328,7 +328,8 @@ static callback random_callback(gsl_rng *r, bool kinks)
     callback c = { .n = 1 + pick(r, MOST_N), .m = 1 + pick(r, MOST_M) };
     for (size_t j = 0; j < c.n; j++) {
         c.scale[j] = pick(r, 2) ? 1 : pow(10, uniform(r, -8, 8));
-        c.x[j] = pick(r, 12) ? c.scale[j] * gsl_ran_gaussian(r, 1.5) : 0;
+        /* of a variable that is 0 only the caller may know the scale */
+        c.x[j] = c.scale[j] != 1 || pick(r, 8) ? c.scale[j] * gsl_ran_gaussian(r, 1.5) : 0;
     }
     double y[MOST_M], J[MOST_M * MOST_N];
     for (;;) {
