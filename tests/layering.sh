@@ -35,6 +35,7 @@ violations() {
             '<gradproof/'*)
                 [ "$v_stage" = tools ] && continue
                 v_name=${v_name#gradproof/}
+                [ "$v_name" = require.h ] && v_name=report.h # whose second header it is
                 [ "$(rank "${v_name%.h}")" -le "$(rank "$v_stage")" ] && continue
                 ;;
             '<'*) continue ;;

@@ -44,7 +44,7 @@ for language in c cxx; do
     fi
     try "plain builds, $language" builds $language plain
     try "plain, right" plain_passes
-    try "plain, a wrong gradient" plain 1 wrong "require/plain.c:18: wrong_fdf (gsl_multimin_" \
+    try "plain, a wrong gradient" plain 1 wrong "require/plain.c:17: wrong_fdf (gsl_multimin_" \
         "WRONG: 3 of 3 entries of df"
     try "plain, a wrong Jacobian" plain 1 ode "wrong_ode (gsl_odeiv2_system)" "entries of dfdy"
     try "plain, a wrong op" plain 1 op "mine: the row of an op" "vjp, input 0" "WRONG: "

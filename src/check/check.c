@@ -649,6 +649,12 @@ static size_t count_sizes(const gpf_check *c, size_t i, gpf__count *count, size_
     return n;
 }
 
+/* Of the wrong elements, those at a tie have their explanation: the op's convention there. */
+static bool is_unexplained(const gpf_element *e)
+{
+    return e->verdict == GPF_WRONG && e->reason != GPF_REASON_TIE;
+}
+
 /* What the wrong elements of tensor i, n of them from *first, have in common. */
 static int explain_tensor(gpf_check *c, size_t i, const gpf_element *e, size_t n)
 {
@@ -677,7 +683,9 @@ static int explain_tensor(gpf_check *c, size_t i, const gpf_element *e, size_t n
             error[at] = e[k].error;
             if (a && c->rounded)
                 error[at] += c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)at];
-            verdict[at] = (unsigned char)e[k].verdict;
+            verdict[at] = e[k].verdict == GPF_WRONG && !is_unexplained(&e[k])
+                              ? (unsigned char)GPF_N_VERDICTS
+                              : (unsigned char)e[k].verdict;
         }
         const size_t cols = s.rank == 2 ? (size_t)s.dim[1] : size;
         const gpf__evidence ev = { .part = (int)i,
@@ -709,7 +717,7 @@ static int explain(gpf_check *c)
         const size_t first = k;
         bool wrong = false;
         for (; k < c->n_element && c->element[k].tensor == c->element[first].tensor; k++)
-            wrong |= c->element[k].verdict == GPF_WRONG;
+            wrong |= is_unexplained(&c->element[k]);
         if (wrong)
             status =
                 explain_tensor(c, (size_t)c->element[first].tensor, &c->element[first], k - first);

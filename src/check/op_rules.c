@@ -37,7 +37,7 @@ static gpf_node net_leaf(net *n, gpf_shape shape, double **values)
     double *x = n->n_leaves < LEAVES ? gpf__op_alloc(n->r, size) : NULL;
     if (!x)
         return GPF_POISON;
-    gpf__format(name, sizeof name, "v%d", n->n_leaves);
+    gpf__format(name, sizeof name, "x%d", n->n_leaves); /* inputs come first */
     n->value[n->n_leaves] = x;
     if (values)
         *values = x;
@@ -194,9 +194,10 @@ static size_t real_inputs(const net *n, gpf_node *xs, int *input)
 
 /* Makes f from the inputs' leaves: the row as it stands in some company. */
 
+/* Of a y of one element the check's own cotangent would be 1. */
 static gpf_node use_alone(net *n)
 {
-    return apply(n, n->x);
+    return gpf_mul(n->g, gpf_const(n->g, 0.83), apply(n, n->x));
 }
 
 /* Something before it, something after it: the cotangent is neither ones nor constant, and the
@@ -519,6 +520,127 @@ static void try_second(gpf__op_rig *r, const gpf__op_trial *t)
     net_free(&n);
 }
 
+/* What stands in for a node, by fold and by stable, has its value. Guises of an input under which a
+ * row may want to be something else: constants, results of other ops, another input. */
+typedef gpf_node (*guise)(net *n, int i, size_t number);
+
+static gpf_node as_constant(net *n, int i, size_t number)
+{
+    static const double c[] = { 0, 1, -1, 2, 0.5, -2, 3 };
+    if (number >= sizeof c / sizeof *c)
+        return GPF_NONE;
+    return gpf_broadcast(n->g, gpf_const(n->g, c[number]), n->t->x[i]);
+}
+
+/* Elementwise op number `number` of the library on the leaf; 1 minus it. */
+static gpf_node as_result(net *n, int i, size_t number)
+{
+    for (size_t k = 0; gpf_op_at(k); k++) {
+        const gpf_op *op = gpf_op_at(k);
+        if (op->map && op->arity == 1 && number-- == 0)
+            return gpf_apply(n->g, op, &n->x[i], 1, NULL);
+    }
+    return GPF_NONE;
+}
+
+static gpf_node as_rest(net *n, int i, size_t number)
+{
+    const gpf_node y = as_result(n, i, number);
+    return y == GPF_NONE ? y : gpf_sub(n->g, gpf_const(n->g, 1), y);
+}
+
+static gpf_node as_sum(net *n, int i, size_t number)
+{
+    const gpf_node y = as_result(n, i, number);
+    return y == GPF_NONE ? y : gpf_add(n->g, gpf_const(n->g, 1), y);
+}
+
+static gpf_node as_minus(net *n, int i, size_t number)
+{
+    const gpf_node y = as_result(n, i, number);
+    return y == GPF_NONE ? y : gpf_neg(n->g, y);
+}
+
+static gpf_node as_own(net *n, int i, size_t number)
+{
+    gpf_node x[GPF__OP_INPUTS];
+    memcpy(x, n->x, sizeof x);
+    if (number > 0 || !gpf_shape_equal(n->t->y, n->t->x[i]))
+        return GPF_NONE;
+    return apply(n, x);
+}
+
+static gpf_node as_other(net *n, int i, size_t number)
+{
+    const bool fits = i > 0 && number == 0 && gpf_shape_equal(n->t->x[i], n->t->x[0]);
+    return fits ? n->x[0] : GPF_NONE;
+}
+
+static const guise guises[] = {
+    as_constant, as_result, as_rest, as_sum, as_minus, as_own, as_other
+};
+
+/* The row's value with input i in a guise, in the graph and by the kernel. */
+static bool try_guise(gpf__op_rig *r, const gpf__op_trial *t, int i, guise make, size_t number)
+{
+    net n;
+    gpf_node x[GPF__OP_INPUTS], out[2] = { GPF_POISON, GPF_POISON };
+    bool exists = false;
+    if (net_begin(&n, r, t)) {
+        memcpy(x, n.x, sizeof x);
+        x[i] = make(&n, i, number);
+        exists = x[i] != GPF_NONE;
+        out[0] = exists ? apply(&n, x) : GPF_NONE;
+        out[1] = x[i];
+        const bool folded =
+                       exists && !gpf_graph_status(n.g, NULL) && gpf_node_op(n.g, out[0]) != r->op,
+                   twin = exists && !gpf_graph_status(n.g, NULL) && !folded &&
+                          gpf_node_stable(n.g, out[0]) != GPF_NONE;
+        const char *const aspect = twin ? "stable" : "fold";
+        double *values = gpf__op_alloc(r, 2 * t->ny + t->nx[i]), *y = values;
+        if (exists && net_failed(&n, aspect, i)) {
+            exists = false;
+        } else if ((folded || twin) && values && net_point(&n) &&
+                   gpf__op_evaluate(r, n.g, n.at, out, 2, values) == GSL_SUCCESS) {
+            const double *in[GPF__OP_INPUTS];
+            double *kernel = values + t->ny + t->nx[i], most = 0;
+            for (int k = 0; k < r->n_x; k++)
+                in[k] = n.value[k];
+            in[i] = values + t->ny;
+            gpf__op_run(r, t, in, &(gpf__op_how){ 0 }, kernel);
+            for (size_t k = 0; k < t->ny; k++)
+                most = isfinite(kernel[k]) ? fmax(most, fabs(kernel[k])) : most;
+            gpf__op_tried(r, aspect, -1, t->ny);
+            for (size_t k = 0; k < t->ny; k++)
+                if (isfinite(kernel[k]) && !(fabs(y[k] - kernel[k]) <= 1e-8 * most)) {
+                    char label[120];
+                    gpf__op_fault(
+                        r, aspect, -1, "%s: y is %.12g, but what stands in for it, %s, is %.12g",
+                        t->text, kernel[k], gpf_node_label(n.g, out[0], label, sizeof label), y[k]);
+                    break;
+                }
+        }
+        free(values);
+    }
+    net_free(&n);
+    return exists && !r->status;
+}
+
+static void try_stand_ins(gpf__op_rig *r)
+{
+    const double *part[GPF__OP_INPUTS];
+    const gpf__op_trial flat = gpf__op_part(r, NULL, 0, 4, part);
+    if (!r->op->fold && !r->op->stable)
+        return;
+    const size_t n = r->op->map ? 1 : r->n_trials < 3 ? r->n_trials : 3;
+    for (size_t k = 0; k < n; k++)
+        for (int i = 0; i < r->n_x; i++)
+            for (size_t f = 0; f < sizeof guises / sizeof *guises; f++)
+                for (size_t number = 0;
+                     try_guise(r, r->op->map ? &flat : &r->trial[k], i, guises[f], number);)
+                    number++;
+}
+
 /* The rules as such: of inputs without one only that is said. */
 static void try_present(gpf__op_rig *r)
 {
@@ -535,6 +657,7 @@ static void try_present(gpf__op_rig *r)
 void gpf__op_try_rules(gpf__op_rig *r)
 {
     try_present(r);
+    try_stand_ins(r);
     if (r->op->flags & GPF_OP_STEP || r->n_x == 0)
         return;
     bool any = false, sound = true;

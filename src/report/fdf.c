@@ -86,7 +86,7 @@ static gpf__view view_of(const gpf_fdf *c)
     return (gpf__view){ .check = c,
                         .part = "part",
                         .analytic = "analytic",
-                        .output = "f",
+                        .output = c->kind->f,
                         .narrow = true,
                         .n_parts = gpf_fdf_n_parts(c),
                         .n_elements = gpf_fdf_n_elements(c),
@@ -155,19 +155,11 @@ static void put_calls(FILE *out, const gpf_fdf *c, const gpf_report_options *how
     const struct {
         size_t n;
         const char *name;
-    } counts[] = {
-        { calls.f, "f" }, { calls.df, "df" }, { calls.fdf, "fdf" }, { calls.fvv, "fvv" }
-    };
-    const char *sep = "\n  ";
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        if (i && !counts[i].n)
-            continue;
-        say(out, "%s%zu", sep, counts[i].n);
-        if (i == 0)
-            say(out, " call%s", plural(counts[i].n));
-        say(out, " of %s", counts[i].name);
-        sep = ", ";
-    }
+    } counts[] = { { calls.df, c->kind->df }, { calls.fdf, "fdf" }, { calls.fvv, "fvv" } };
+    say(out, "\n  %zu call%s of %s", calls.f, plural(calls.f), c->kind->f);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].n)
+            say(out, ", %zu of %s", counts[i].n, counts[i].name);
     if (how->seconds >= 0)
         say(out, ", %.3g s", how->seconds);
     fputc('\n', out);

@@ -158,7 +158,7 @@ static void put_table(FILE *out, const gpf__view *v, const gpf_report_options *h
 static void put_vacuous(FILE *out, const gpf__view *v)
 {
     enum { SHOWN = 8 };
-    size_t i = 0;
+    size_t i = 0, listed = 0;
     for (size_t t = 0; t < v->n_parts; t++) {
         gpf_tally tally = v->tally(v->check, (int)t);
         size_t vacuous = tally.count[GPF_VACUOUS], shown = 0, without_path = 0;
@@ -177,22 +177,26 @@ static void put_vacuous(FILE *out, const gpf__view *v)
         }
         if (vacuous == 0)
             continue;
-        say(out, "\n  %s: ", clean(name));
+        char text[768];
+        gpf__format(text, sizeof text, "%s: ", name);
         if (vacuous == tally.checked)
-            say(out, vacuous == 1 ? "vacuous" : "all %zu vacuous", vacuous);
+            gpf__append(text, sizeof text, vacuous == 1 ? "vacuous" : "all %zu vacuous", vacuous);
         else
-            say(out, "%zu of %zu vacuous:%s%s", vacuous, tally.checked, which,
-                vacuous > SHOWN ? " ..." : "");
-        if (v->narrow && vacuous != tally.checked)
-            fputs(";\n     ", out);
-        else
-            fputc(';', out);
-        fputc(' ', out);
-        put_clean(out, v->output);
+            gpf__append(text, sizeof text, "%zu of %zu vacuous:%s%s", vacuous, tally.checked, which,
+                        vacuous > SHOWN ? " ..." : "");
         if (without_path == vacuous)
-            say(out, " does not depend on %s", vacuous == 1 ? "it" : "them");
+            gpf__append(text, sizeof text, "; %s does not depend on %s", v->output,
+                        vacuous == 1 ? "it" : "them");
         else
-            say(out, " is bit for bit the same at every step");
+            gpf__append(text, sizeof text, "; %s is bit for bit the same at every step", v->output);
+        fputs(listed++ ? " " : "\n ", out);
+        if (v->narrow) {
+            put_words(out, text, 1, 6);
+        } else {
+            fputc(' ', out);
+            put_clean(out, text);
+            fputc('\n', out);
+        }
     }
 }
 
@@ -228,10 +232,8 @@ int gpf__table_elements(FILE *out, const gpf__view *v, const gpf_report_options 
             say(out, "  ... and %zu more %s (--all shows every element)\n", more[k],
                 gpf_verdict_name(shown[k]));
     free(rows);
-    if (!how->all && v->tally(v->check, -1).count[GPF_VACUOUS]) {
+    if (!how->all && v->tally(v->check, -1).count[GPF_VACUOUS])
         put_vacuous(out, v);
-        fputc('\n', out);
-    }
     return GSL_SUCCESS;
 }
 
@@ -341,7 +343,7 @@ int gpf__table_tallies(FILE *out, const gpf__view *v)
         put_tally(out, &l, clean(v->name(v->check, t, name, sizeof name)),
                   v->shape(v->check, t, shape, sizeof shape), &tally, digits);
     }
-    if (listed > 1 && !blocks) {
+    if (listed > 1 && !blocks && !v->narrow) {
         gpf_tally tally = v->tally(v->check, -1);
         if (digits_text(v, 0, v->n_elements, digits, sizeof digits))
             return GSL_ENOMEM;

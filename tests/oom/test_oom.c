@@ -4,12 +4,13 @@
  * objects must still work. Linked with --wrap=malloc and so on, and against a library built with
  * GPF_TINY_CHUNKS, in which no arena hides an allocation behind another. */
 #define _POSIX_C_SOURCE 200809L /* fmemopen */
-#include "../unit/help.h"
+#include "../unit/fdf_test.h"
 
 #include "train/archive.h"
 #include "train/train.h"
 
 #include <errno.h>
+#include <jansson.h>
 
 static unsigned long count, fail_at, failed;
 static bool counting, persistent;
@@ -845,6 +846,56 @@ static int op_checkpoint(double *result)
     return status;
 }
 
+/* Reports of a callback with every verdict and of an op, as text and as JSON. */
+static int op_reports(double *result)
+{
+    static char text[1 << 17];
+    fake *k = fake_alloc("gsl_multimin_function_fdf", 3, 1);
+    gpf_element *e = fake_part(k, "df", 1, 3);
+    fake_verdict(k, &e[0], GPF_KINK, GPF_REASON_BETWEEN);
+    fake_verdict(k, &e[1], GPF_VACUOUS, GPF_REASON_NO_REACTION);
+    fake_verdict(k, &e[2], GPF_WRONG, GPF_REASON_FLAT_GAP);
+    fake_explanation(k, GPF_SINGLE, GPF_FAULT, 0, "df[2] is 2 times the slope");
+    static gpf_op_check *c; /* made once: it takes longer than all reports */
+    c = c ? c : gpf_check_op(gpf_op_find("tanh", 1), NULL, NULL);
+    FILE *out = fmemopen(text, sizeof text, "w");
+    assert_true(c && out);
+    json_set_alloc_funcs(malloc, free);
+    begin();
+    int status = gpf_report_fdf_text(out, &k->c, NULL);
+    status = status ? status : gpf_report_fdf_json(out, &k->c, NULL);
+    status = status ? status : gpf_report_op_text(out, c, NULL);
+    status = status ? status : gpf_report_op_json(out, c, NULL);
+    end();
+    *result = status ? 0 : (double)ftell(out);
+    fclose(out);
+    fake_free(k);
+    return status;
+}
+
+/* A verdict is not lost with its report. */
+static int op_require(double *result)
+{
+    static gpf_required r;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node w = gpf_param(g, "w", gpf_shape1(3));
+    const gpf_node f = gpf_sum(g, gpf_sin(g, w), GPF_ALL_AXES), wrong = gpf_sin(g, w);
+    gpf_point *at = gpf_point_alloc(g, 0);
+    gsl_vector_set_all(gpf_point_params(at), 0.3);
+    gpf_check *c = gpf_check_alloc(g, f, &w, &wrong, 1, 0, 1, NULL);
+    assert_int_equal(gpf_check_run(c, at, NULL, NULL), GSL_SUCCESS);
+    begin();
+    const gpf_outcome o = gpf_require_check(&r, c, "c");
+    end();
+    assert_int_equal(o, GPF_OUTCOME_WRONG);
+    const int status = strstr(r.text, "no memory for the report") ? GSL_ENOMEM : GSL_SUCCESS;
+    *result = status ? 0 : (double)strlen(r.text);
+    gpf_check_free(c);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 /* Callbacks of all structures, right ones and wrong ones: f_i = a_i sin(x_0 + i) + x_1 x_2 and so on,
@@ -1030,6 +1081,8 @@ static const struct {
     { "archive", op_archive, 55 },
     { "params in a file", op_params, 38 },
     { "checkpoint", op_checkpoint, 400 },
+    { "reports of callbacks and ops", op_reports, 300 },
+    { "requirement", op_require, 2 },
     { "check of callbacks", op_callbacks, 600 },
 };
 
