@@ -803,7 +803,8 @@ typedef struct line {
     double c;
     size_t matched, told, said;
     gpf_explanation_kind kind;
-    bool ok;
+    size_t by; /* the variable that is its factor */
+    bool lacks, ok;
 } line;
 
 static bool line_zero(const block *b, scope o, line *l)
@@ -815,8 +816,30 @@ static bool line_zero(const block *b, scope o, line *l)
             return false;
         zero += b->open[i];
     }
-    *l = (line){ 0, zero, zero, zero, GPF_ZERO, zero >= 2 };
+    *l = (line){ .matched = zero, .told = zero, .said = zero, .kind = GPF_ZERO, .ok = zero >= 2 };
     return l->ok;
+}
+
+/* The variable that a column is off by: d/d log x is x d/dx, and A in A exp(-t x) is easily lost. The
+ * column's own, or the only one that it can be; no variable: cols. */
+static size_t factor_between(const block *b, size_t own, double lo, double hi, bool *lacks)
+{
+    enum { MOST_VARIABLES = 64 };
+    const gpf__evidence *e = b->e;
+    const double slack = 1e-13 * fabs(lo), room = fmax(hi - lo, slack);
+    size_t found = e->cols, n = 0;
+    for (size_t k = 0; k < e->cols; k++)
+        for (int way = 0; way < 2 && (k == own || e->cols <= MOST_VARIABLES); way++) {
+            const double x = e->x[k * e->x_col], f = way ? 1 / x : x;
+            if (!(f >= lo - slack && f <= hi + slack && log2(fabs(f) / room) >= 8))
+                continue;
+            if (found != own) {
+                found = k;
+                *lacks = way == 1;
+            }
+            n++;
+        }
+    return n == 1 || found == own ? found : e->cols;
 }
 
 static void read_line(block *b, bool column, size_t k, line *l)
@@ -829,23 +852,27 @@ static void read_line(block *b, bool column, size_t k, line *l)
     const gpf__evidence *e = b->e;
     ratio_name r = ratio_between(e, lo, hi);
     l->kind = column ? GPF_SCALED_COLUMN : GPF_SCALED_ROW;
+    size_t by = e->cols;
+    bool lacks = false;
     if (column && e->x && e->x_row == 0 && !r.named && r.c != 0) {
-        /* the factor of a variable that was transformed: d/d log x = x d/dx */
-        const double x = e->x[k * e->x_col], slack = 1e-13 * fabs(r.c);
-        for (int way = 0; way < 2; way++) {
-            const double f = way ? 1 / x : x;
-            if (f >= lo - slack && f <= hi + slack && log2(fabs(f) / fmax(hi - lo, slack)) >= 8) {
-                l->kind = GPF_MISSING_FACTOR;
-                r.c = f;
-                r.named = true;
-                r.cost = 4;
-                break;
-            }
+        by = factor_between(b, k, lo, hi, &lacks);
+        if (by < e->cols) {
+            const double x = e->x[by * e->x_col];
+            l->kind = GPF_MISSING_FACTOR;
+            r.c = lacks ? 1 / x : x;
+            r.named = true;
+            r.cost = 5 + log2((double)e->cols);
         }
     }
     const score s = judge(b, o, 1, see_scaled, NULL, r.c);
-    *l = (line){ r.c,    s.matched, s.told,
-                 s.said, l->kind,   r.c != 0 && enough(&s, 2, r.named ? r.cost : s.best) };
+    *l = (line){ .c = r.c,
+                 .matched = s.matched,
+                 .told = s.told,
+                 .said = s.said,
+                 .kind = l->kind,
+                 .by = by,
+                 .lacks = lacks,
+                 .ok = r.c != 0 && enough(&s, 2, r.named ? r.cost : s.best) };
 }
 
 static void say_line(block *b, bool column, size_t k, const line *l)
@@ -866,9 +893,8 @@ static void say_line(block *b, bool column, size_t k, const line *l)
     say_ratio(b, x, who, &r, &s);
     if (l->kind == GPF_MISSING_FACTOR)
         gpf__format(x->text, sizeof x->text, "%s %s %s: %zu of %zu entries", who,
-                    l->c == b->e->x[k * b->e->x_col] ? "has a factor too much, "
-                                                     : "lacks a factor, ",
-                    column_label(b, k, name, sizeof name), l->matched, l->told);
+                    l->lacks ? "lacks a factor," : "has a factor too much,",
+                    column_label(b, l->by, name, sizeof name), l->matched, l->told);
 }
 
 /* More lines than anybody wants to read one by one. */
@@ -992,9 +1018,9 @@ static int explain_ramps(block *b)
             x->total = s.told;
             gpf__format(x->text, sizeof x->text,
                         "%s %s a factor that grows evenly with the row, as a time does: %zu of %zu "
-                        "entries, %.4g + %.4g row",
-                        who, way == 0 ? "lacks" : "has, too much,", s.matched, s.told,
-                        b->ramp.start, b->ramp.step);
+                        "entries, %.4g row%+.4g",
+                        who, way == 0 ? "lacks" : "has, too much,", s.matched, s.told, b->ramp.step,
+                        fabs(b->ramp.start) < 1e-8 * fabs(b->ramp.step) ? 0 : b->ramp.start);
             close_entries(b, o, see_ramp, NULL, 1);
             found = 1;
             break;

@@ -1110,6 +1110,51 @@ static int op_callback_pattern(double *result)
     return sum_up(c, &why, result);
 }
 
+/* A callback along directions, one entry of whose gradient is wrong. */
+static double squares(const gsl_vector *x, void *arg)
+{
+    double y = 0;
+    (void)arg;
+    for (size_t j = 0; j < x->size; j++)
+        y += (double)(j + 1) * gsl_vector_get(x, j) * gsl_vector_get(x, j);
+    return y;
+}
+
+static void squares_df(const gsl_vector *x, void *arg, gsl_vector *df)
+{
+    (void)arg;
+    for (size_t j = 0; j < x->size; j++)
+        gsl_vector_set(df, j, (j == 21 ? -2 : 2) * (double)(j + 1) * gsl_vector_get(x, j));
+}
+
+static void squares_fdf(const gsl_vector *x, void *arg, double *f, gsl_vector *df)
+{
+    *f = squares(x, arg);
+    squares_df(x, arg, df);
+}
+
+static int op_fdf_fast(double *result)
+{
+    enum { VARIABLES = 40 };
+    double at[VARIABLES];
+    for (size_t j = 0; j < VARIABLES; j++)
+        at[j] = 0.3 + 0.07 * (double)j;
+    const gsl_vector_view x = gsl_vector_view_array(at, VARIABLES);
+    const gsl_multimin_function_fdf f = { squares, squares_df, squares_fdf, VARIABLES, NULL };
+    gpf_fdf_options how = gpf_fdf_defaults();
+    how.fast = 1;
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_fdf *c = gpf_check_multimin_fdf(&f, &x.vector, &how, &why);
+    end();
+    if (c) {
+        assert_int_equal(gpf_fdf_outcome(c), GPF_OUTCOME_WRONG);
+        *result = (double)gpf_fdf_n_elements(c);
+    }
+    gpf_fdf_free(c);
+    return c ? GSL_SUCCESS : why.status;
+}
+
 static const struct {
     const char *name;
     operation *run;
@@ -1147,6 +1192,7 @@ static const struct {
     { "params in a file", op_params, 38 },
     { "checkpoint", op_checkpoint, 400 },
     { "graph as callbacks", op_gsl, 1000 },
+    { "callback along directions", op_fdf_fast, 60 },
     { "reports of callbacks and ops", op_reports, 300 },
     { "requirement", op_require, 2 },
     { "check of callbacks", op_callbacks, 600 },
