@@ -852,7 +852,7 @@ static int op_row(double *result)
     const gpf_op_options how = { .shapes = &shape, .n_shapes = 1, .points = 1 };
     gpf_diag why = { .status = 0 };
     begin();
-    gpf_op_check *c = gpf_check_op(gpf_op_find("erf", 1), &how, &why);
+    gpf_op_check *c = gpf_check_op(gpf_op_find("sign", 1), &how, &why);
     end();
     for (size_t i = 0; c && i < gpf_op_check_n_cases(c); i++)
         *result += (double)gpf_op_check_case(c, i)->tried;
@@ -899,7 +899,7 @@ static const struct {
     { "archive", op_archive, 55 },
     { "params in a file", op_params, 38 },
     { "checkpoint", op_checkpoint, 400 },
-    { "check of a row", op_row, 500 },
+    { "check of a row", op_row, 100 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)
@@ -960,7 +960,6 @@ int main(void)
         index[i] = i;
         tests[i] = (struct CMUnitTest){ operations[i].name, test_operation, NULL, NULL, &index[i] };
     }
-    cmocka_set_test_filter("check of a row");
     gsl_set_error_handler(remember);
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
