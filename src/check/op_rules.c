@@ -23,6 +23,8 @@ typedef struct net {
 
 static void net_free(net *n)
 {
+    if (n->g && gpf_graph_status(n->g, NULL) == GSL_ENOMEM)
+        n->r->status = GSL_ENOMEM;
     for (int i = 0; i < n->n_leaves; i++)
         free(n->value[i]);
     gpf_point_free(n->at);
@@ -138,7 +140,7 @@ static void say_wrong(net *n, const gpf_check *c, int tensor, const char *aspect
     if (!text[0] && zero == wrong && wrong > 1)
         gpf__format(text, sizeof text, "the rule says there is no dependence; ");
     gpf__op_fault(n->r, aspect, input,
-                  "%s%s: %zu of %zu wrong%s; %selement %zu, at %.6g: %.9g, differences %.9g",
+                  "%s%s: %zu of %zu wrong%s; %selement %zu, at %.6g: rule %.9g, differences %.9g",
                   n->t->text, what, wrong, looked,
                   e->reason == GPF_REASON_TIE ? " on an edge, where `tie` is chosen" : "", text,
                   e->k, e->value, e->analytic, e->numeric);

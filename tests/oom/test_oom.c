@@ -940,6 +940,22 @@ static int op_require(double *result)
     return status;
 }
 
+/* A row alone, of one shape: what is tried of it is the same for any. */
+static int op_row(double *result)
+{
+    const gpf_shape shape = gpf_shape0();
+    const gpf_op_options how = { .shapes = &shape, .n_shapes = 1, .points = 1 };
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_op_check *c = gpf_check_op(gpf_op_find("sign", 1), &how, &why);
+    end();
+    for (size_t i = 0; c && i < gpf_op_check_n_cases(c); i++)
+        *result += (double)gpf_op_check_case(c, i)->tried;
+    const int status = c ? GSL_SUCCESS : why.status;
+    gpf_op_check_free(c);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
 /* Callbacks of all structures, right ones and wrong ones: f_i = a_i sin(x_0 + i) + x_1 x_2 and so on,
@@ -1197,6 +1213,7 @@ static const struct {
     { "requirement", op_require, 2 },
     { "check of callbacks", op_callbacks, 600 },
     { "pattern of a callback", op_callback_pattern, 40 },
+    { "check of a row", op_row, 100 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)
