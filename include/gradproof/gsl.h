@@ -112,9 +112,9 @@ GPF_API gpf_fdf *gpf_check_fdf(const gpf_fdf_kind *kind, const void *structure, 
  *   "dfdt"                      odeiv2: dim x 1                         against differences of f
  *   "fdf"                       f and df at once: rows = values, columns = 1 + variables; the first
  *                               column is f                             against f and df themselves
- *   "J' u"                      multilarge: 1 x variables, a random u   against the differences
- *   "J'J"                       multilarge: variables x variables, the lower half
- *                                                                       against J u's columns
+ *   "J' u"                      multilarge: 1 x variables, a random u   against J: the columns J e_j
+ *   "J'J"                       multilarge: variables x variables, the  where they are right, the
+ *                               lower half                              differences where not
  *   "fvv"                       values x 1, in a random direction v     against differences of J v
  *                               or, if J is wrong or missing, second differences of f
  * Elements are gpf_element (check.h): tensor = part, k = row * columns + column, value = the
@@ -138,7 +138,8 @@ GPF_API const gpf_element *gpf_fdf_element(const gpf_fdf *c, size_t i);
 GPF_API size_t gpf_fdf_n_explanations(const gpf_fdf *c);
 GPF_API const gpf_explanation *gpf_fdf_explanation(const gpf_fdf *c, size_t i);
 /* WRONG: an entry is wrong or an explanation is a fault; UNTESTED: none is, but one is a doubt, or a
- * part has no entry right or at a kink. */
+ * part has no entry right or at a kink; but dfdt and fvv may be 0 = 0 in every entry, as they are
+ * where f does not depend on t or is linear. */
 GPF_API gpf_outcome gpf_fdf_outcome(const gpf_fdf *c);
 GPF_API const gpf_fdf_kind *gpf_fdf_kind_of(const gpf_fdf *c);
 GPF_API const gsl_vector *gpf_fdf_x(const gpf_fdf *c);            /* where; owned by c */
