@@ -17,6 +17,7 @@ typedef struct probe {
     double base, reaction; /* y at the base; how strongly it reacts, as a slope */
     double noise;          /* of y */
     double h0;             /* the first step */
+    bool searched;         /* for the steps of a staircase */
     double still;          /* y does not move at all nearer than that; 0: not looked for */
     double used;           /* step of the points GSL last asked for */
     /* The points of the last stencil, evaluated together, served to GSL one by one. */
@@ -367,6 +368,7 @@ static void find_steps(probe *p, double h, double more)
 {
     enum { FAR = 24, NARROW = 10 };
     double lo = h, hi = h, least = INFINITY;
+    p->searched = true;
     for (int k = 0; k < FAR && !(least < INFINITY); k += 2) {
         lo = hi;
         hi = ldexp(hi, 2);
@@ -479,7 +481,7 @@ static side inferred_side_slope(probe *p, double h, double h_min)
         if (!p->finite)
             continue;
         r.finite = true;
-        if (p->still == 0 && unmoved(p, 2 * p->noise)) {
+        if (!p->searched && unmoved(p, 2 * p->noise)) {
             central_points(p, h);
             if (unmoved(p, 2 * p->noise)) /* on both sides */
                 find_steps(p, h, 2 * p->noise);
@@ -640,7 +642,7 @@ static void step_law(probe *p, const slope *first, double h_min)
         if (j > 0 && h < h_min)
             break;
         central_points(p, h);
-        if (inferred(p) && p->still == 0 && unmoved(p, 2 * p->noise)) {
+        if (inferred(p) && !p->searched && unmoved(p, 2 * p->noise)) {
             find_steps(p, h, 2 * p->noise);
             while (up < MOST / 2 && ldexp(first->step, 2 * up + 2) <= p->still)
                 up++;

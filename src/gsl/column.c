@@ -7,6 +7,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+/* Steps far below it, and their differences, are still normal numbers. */
+static const double LEAST_SIZE = 1e-270;
+
 enum { MOST_POINTS = 256, LEAST_POINTS = 8 };
 
 typedef struct row {
@@ -53,9 +56,9 @@ static double typical(const gpf__subject *s, size_t j, double zero)
                  room = bound(s->how->hi, j, INFINITY) - bound(s->how->lo, j, -INFINITY);
     /* A step has to move the variable. */
     if (s->how->scale)
-        return fmax(gsl_vector_get(s->how->scale, j), ldexp(x, -16));
+        return fmax(fmax(gsl_vector_get(s->how->scale, j), ldexp(x, -16)), LEAST_SIZE);
     /* 1e6 + 0.3 between 1e6 and 1e6 + 1 */
-    return fmax(fmin(x > 0 ? x : zero, room), ldexp(x, -16));
+    return fmax(fmax(fmin(x > 0 ? x : zero, room), ldexp(x, -16)), LEAST_SIZE);
 }
 
 double gpf__typical(const gpf__subject *s, size_t j)
