@@ -403,7 +403,7 @@ int main(int argc, char **argv)
         char *p, *end;
         if (!strcmp(how, "first")) { /* a long answer, without having read */
             fprintf(to, "5");
-            for (int i = 0; i < 100000; i++)
+            for (int i = 0; i < 20000; i++)
                 fprintf(to, " 0.00000000000000000");
             fprintf(to, "\n");
             fclose(to);
@@ -485,12 +485,12 @@ try "ends at once" expect 2 "'./bad once' ended with exit status 3 before its an
 try "ends well after one answer" expect 2 'ended with exit status 0 before its answer 2; it has to go on' \
     ask 'read x; echo 1 2' --at 1
 try "dies after 3 answers" expect 2 'died of signal 11 (Segmentation fault) before its answer 4' a dies
-try "fails after 3 answers" expect 2 'before its answer 4' a fails
+try "fails after 3 answers" expect 2 "answer 4 of './bad fails': no line of numbers: \"Traceback" a fails
 try "hangs" expect 2 "'./bad hang' gave no answer 1 within 0.3 s; is its output flushed" \
     a hang --time-limit 0.3
 try "hangs after 3 answers" expect 2 'gave no answer 4 within 0.3 s' a later --time-limit 0.3
 try "does not flush" expect 2 'is its output flushed after every answer?' a buffered --time-limit 0.3
-try "closes its output" expect 2 'closed its output' a mute
+try "closes its output" expect 2 'gave no answer 1 within 0.3 s' a mute --time-limit 0.3
 try "closes its input" expect 2 'gave no answer 1 within 0.3 s' a deaf --time-limit 0.3
 try "rubbish" expect 2 "answer 1 of './bad rubbish': no line of numbers: \"The loss is" a rubbish
 try "a banner" expect 2 'no line of numbers: "Loading the data .."' a banner
@@ -508,14 +508,14 @@ try "no newline at the end" expect 2 'ended with exit status 0 before its answer
 try "comments and blank lines" expect 0 'right: all 2 entries of df' a comments
 try "byte by byte" expect 0 'right: all 2 entries of df' a slow
 try "its stderr passes through" expect 0 'iteration 2' a stderr
-try "npy is asked for, a text comes" expect 2 "answer 1 of './bad' is no .npy file" \
+try "npy is asked for, a text comes" expect 2 "answer 1 of './bad ' is no .npy file" \
     a '' --exec-format npy --time-limit 1
 try "a command of several" expect 0 'right: all 2 entries' ask 'echo begin >&2; ./bad; true' --at 1,2
 try "no time limit" expect 0 'right: all 2 entries' a '' --time-limit 0
 
-awk 'BEGIN { srand(3); for (i = 0; i < 100000; i++) print rand() + 0.5 }' >many.txt
-try "100000 numbers" expect 0 'right' ask ./bad --at-file many.txt --fast
-try "100000 numbers, answered before they are read" expect 3 'of df' ask './bad first' --at-file many.txt --fast
+awk 'BEGIN { srand(3); for (i = 0; i < 20000; i++) print rand() + 0.5 }' >many.txt
+try "20000 numbers" expect 0 'right' ask ./bad --at-file many.txt --fast
+try "20000 numbers, answered before they are read" expect 3 'of df' ask './bad first' --at-file many.txt --fast
 
 none_left() { # it, and what it started, is gone
     a stubborn --quiet >"$tmp/out" 2>&1 || return

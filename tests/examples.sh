@@ -29,7 +29,7 @@ for header in "$top_src"/include/*.h "$top_src"/include/gradproof/*.h; do
         try "${header#"$top_src/"}, example $name" runs c "$tmp/$name.c"
     done
 done
-for program in "$top_src"/examples/*.c; do
+for program in "$top_src"/examples/*.c "$top_src"/examples/gsl/*.c; do
     [ -f "$program" ] || continue
     try "${program#"$top_src/"} as C" runs c "$program"
     if have_cxx; then

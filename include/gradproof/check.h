@@ -261,6 +261,7 @@ typedef enum gpf_severity { GPF_FAULT, GPF_DOUBT, GPF_NOTE } gpf_severity;
     X(GPF_INCOHERENT, "incoherent", GPF_FAULT, "fdf gives another result than f or df")              \
     X(GPF_EXCHANGED, "outputs exchanged", GPF_FAULT, "one output holds what belongs into another")   \
     X(GPF_NOT_LINEAR, "not linear in u", GPF_FAULT, "J u is not linear in u")                        \
+    X(GPF_NOT_QUADRATIC, "not quadratic in v", GPF_FAULT, "fvv is not quadratic in v")               \
     /* Numbers: one of these for every part or tensor with wrong elements */                         \
     X(GPF_SCALED, "constant ratio", GPF_FAULT, "everything is off by the same factor")               \
     X(GPF_SCALED_COLUMN, "column ratio", GPF_FAULT, "a column is off by a factor of its own")        \
@@ -312,39 +313,76 @@ GPF_API const gpf_explanation *gpf_check_explanation(const gpf_check *c, size_t 
 
 /* Your own op: is its row right?
  *
- * The row alone, as in `gpf_op` (op.h): its vjp, jvp and sides against differences of its own
- * kernel, over shapes it accepts, random points, points on and beside its edges, special values (0,
- * -0, 1, large, small, infinite, NaN), with unequal cotangents. Then what a row promises: the same
- * value when asked twice, inputs untouched, all of y written, nothing beside it, whatever the
- * inputs' strides, y in the place of an input (map), the same result for whole and for split
- * strips; an input that stands twice, one node used by two consumers, a tensor broadcast; that
- * shape, fold and flags say what is so. A rule may be nodes of other ops or a numeric kernel: a
- * row of its own, applied by the rule (examples/own_op.c). */
+ * The row alone, as in `gpf_op` (op.h), on shapes it takes, N at 1 and at 3. What is tried, by the
+ * names of its cases:
+ *
+ *   row, formula, tie       the row as it is written
+ *   shape                   the shape rule refuses or says what y's shape is, and writes nothing else
+ *   stays inside            the kernel writes y and nothing beside it, inputs or scratch
+ *   inputs untouched
+ *   deterministic           the same bits again, after other calls too
+ *   fills y                 all of it, whatever was in it
+ *   reads inside            nothing but the inputs, and no scratch it did not write
+ *   strides, strided y      any layout gives the same, unless the flags exclude it
+ *   in place, strips        a map: y in the place of an input; whole or in parts, bit for bit
+ *   plan                    the same in a graph
+ *   special values, NaN     0, -0, 1e-300, inf, NaN ..: any result, but always the same. Noted: a NaN
+ *                           that may vanish
+ *   COMMUTES, LINEAR, SHIFTS, SINGLE, step     flags
+ *   smooth                  no kink or jump where there is no side
+ *   sides, pieces, margin, moved               sides change where the slope does; margins are true
+ *   fold, stable            what stands in for a node has its value
+ *   vjp                     against differences of the kernel, at random points, unequal cotangents
+ *   edges, beside edges     on and just beside the edges
+ *   special points          all 0, 1, 1e-9, if the domain lo .. hi has them
+ *   inside, second use, shared, layout, broadcast, chain       between other nodes; used twice; one
+ *                           node as several inputs; transposed; repeated; applied to its own result
+ *   jvp, adjoint            the jvp against differences; <u, J v> = <J' u, v>
+ *   second                  the vjp of the vjp, by inputs and cotangent. Noted: there is none
+ *
+ * A rule may be nodes of other ops or a numeric kernel: a row of its own (op.h). Nothing can be done
+ * about a kernel that writes far out of bounds or a rule that crashes. Rules and kernels are called
+ * from the calling thread only. A few hundredths of a second for an ordinary row.
+ *
+ * @example own
+ *     gpf_op mine = *gpf_op_find("tanh", 1);
+ *     mine.name = "mine";
+ *     mine.vjp[0] = gpf_op_find("sin", 1)->vjp[0]; // the rule of another function
+ *     gpf_op_check *c = gpf_check_op(&mine, NULL, NULL);
+ *     assert(gpf_op_check_outcome(c) == GPF_OUTCOME_WRONG);
+ *     assert(!strcmp(gpf_op_check_case(c, 0)->aspect, "vjp"));
+ *     gpf_op_check_free(c);
+ * @end
+ */
 typedef struct gpf_op_options {
     const gpf_attr *attr;    /* NULL: the row's defaults */
     int n_x;                 /* inputs of a variadic op; 0: 3 */
-    const gpf_shape *shapes; /* n_shapes * inputs; NULL: found by trying what the row accepts */
+    const gpf_shape *shapes; /* n_shapes * inputs; NULL: found by trying what the row takes */
     size_t n_shapes;
-    size_t points;           /* random points for each; 0: 4 */
-    unsigned long seed;      /* 0: 1 */
+    size_t points;      /* random points for each; 0: 4 */
+    unsigned long seed; /* 0: 1 */
 } gpf_op_options;
 
-/* One thing that was tried. */
+/* One thing that was tried. Of all that was found for it the worst counts: wrong, right, kink,
+ * unresolved, vacuous (nothing to test here; with a text: a note). */
 typedef struct gpf_op_case {
-    const char *aspect; /* static: "vjp", "jvp", "adjoint", "second use", "aliasing", .. */
+    const char *aspect; /* as above; static */
     int input;          /* of which it is said; -1: none */
     gpf_verdict verdict;
-    size_t tried;       /* elements or evaluations */
-    char text[256];     /* what is wrong, with shapes and numbers; "" if nothing is */
+    size_t tried;   /* elements or evaluations */
+    char text[256]; /* what is wrong, with shapes and numbers; "" if nothing is */
 } gpf_op_case;
 
 typedef struct gpf_op_check gpf_op_check;
 /* NULL with *why: GSL_EINVAL for a row that cannot be one (no name, no kernel), GPF_ENOTHING if no
- * shape was found that it accepts, GSL_ENOMEM. */
+ * shape was found that it takes (a rule that wants particular sizes, or parameters: give them),
+ * GPF_ESHAPE or GPF_ELIMIT for given shapes it does not take, GSL_ENOMEM. At most 8 inputs. */
 GPF_API gpf_op_check *gpf_check_op(const gpf_op *op, const gpf_op_options *how, gpf_diag *why);
 GPF_API void gpf_op_check_free(gpf_op_check *c);
 GPF_API size_t gpf_op_check_n_cases(const gpf_op_check *c); /* those that are wrong first */
 GPF_API const gpf_op_case *gpf_op_check_case(const gpf_op_check *c, size_t i);
+/* Untested: nothing is wrong, but no vjp was tested (there is none), or it or the value could not be
+ * resolved. */
 GPF_API gpf_outcome gpf_op_check_outcome(const gpf_op_check *c);
 
 #ifdef __cplusplus

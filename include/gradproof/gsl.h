@@ -159,10 +159,13 @@ GPF_API char *gpf_fdf_label(const gpf_fdf *c, size_t i, char *buf, size_t size);
  * y's elements, row-major, as functions of the elements of xs, one after another. The values of
  * everything else, also of params that are not among the xs, are read from `at` at every call:
  * bind other data, and the function is one of these. The derivatives are graphs, planned when a
- * structure is first asked for; after that, no call allocates. x is read in place where it can be
- * (all params in the graph's order, stride 1), results go straight into GSL's vectors.
+ * structure is first asked for; after that, no call allocates, and the graph itself is not needed. x
+ * is read in place where it can be (all params in the graph's order, stride 1), results go straight
+ * into GSL's vectors and matrices, of any stride and tda.
  *
- * GSL's callbacks may return void: a call that fails writes NaN, and the first status is kept.
+ * GSL's callbacks may return void: a call that fails, say because data are not bound, writes NaN to
+ * all its outputs, and the first status is kept. Those that return a status return it too; those of
+ * odeiv2 return GSL_EBADFUNC, on which GSL gives up at once.
  *
  * @example gsl
  *     gpf_graph *g = gpf_graph_alloc();
@@ -187,9 +190,12 @@ GPF_API char *gpf_fdf_label(const gpf_fdf *c, size_t i, char *buf, size_t size);
  * grows (ask for the structures first) and a point. */
 typedef struct gpf_gsl gpf_gsl;
 
-/* xs: params or data leaves; NULL with n = 0: all params. Extends the graph, here and when a
- * structure is asked for. at is borrowed and must outlive it. NULL with *why: the graph's error,
- * GPF_ENOTHING without variables, GPF_ELIMIT, GSL_ENOMEM. */
+/* xs: params or data leaves, each once; NULL with n = 0: all params. Extends the graph when a
+ * structure is asked for, also by data leaves that nobody has to bind (gpf.dot.<name>,
+ * gpf.bar.<name>). at is borrowed and must outlive it; its batch size is that of the function. NULL
+ * with *why: the graph's error, GPF_ENOTHING without variables, GPF_EUNBOUND if the point is older
+ * than a leaf that y needs, GSL_EINVAL for what is no variable or another graph's point, GSL_EBADLEN
+ * for a point without a batch size, GPF_ELIMIT, GSL_ENOMEM. */
 GPF_API gpf_gsl *gpf_gsl_alloc(gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n,
                                const gpf_point *at, gpf_diag *why);
 GPF_API void gpf_gsl_free(gpf_gsl *a);
@@ -199,15 +205,18 @@ GPF_API size_t gpf_gsl_values(const gpf_gsl *a);
 /* Fill in a structure whose params is a; it is valid as long as a is. GPF_ENOGRAD where an op has
  * no rule; GPF_ESHAPE where y or the xs have the wrong size: function 1 and 1, multimin 1 value,
  * multiroot and odeiv2 as many values as variables. J is filled by forward sweeps, one for each
- * variable, or reverse ones, one for each value, whichever are fewer; multilarge multiplies by J and
- * J' without forming it; fvv is a second forward sweep. */
+ * variable, or reverse ones, one for each value, whichever are less work (or have their rules); up
+ * to 256 of them share what they have in common. multilarge multiplies by J and J' without forming
+ * it, and does so for J'J unless J is small (a million entries). fvv is a second forward sweep; it is NULL, on which GSL takes differences, where
+ * a rule of an op has no rule itself. */
 GPF_API int gpf_gsl_function(gpf_gsl *a, gsl_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multimin(gpf_gsl *a, gsl_multimin_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multiroot(gpf_gsl *a, gsl_multiroot_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multifit(gpf_gsl *a, gsl_multifit_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multifit_nlinear(gpf_gsl *a, gsl_multifit_nlinear_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multilarge_nlinear(gpf_gsl *a, gsl_multilarge_nlinear_fdf *f, gpf_diag *why);
-/* t: a data leaf of one element that is the time, or GPF_NONE if the right-hand side has none. */
+/* t: a data leaf of one element that is the time, or GPF_NONE if the right-hand side has none. One
+ * that was given cannot be changed. */
 GPF_API int gpf_gsl_odeiv2(gpf_gsl *a, gpf_node t, gsl_odeiv2_system *f, gpf_diag *why);
 
 /* The first status other than GSL_SUCCESS that a call had since the last clear. A value that is NaN

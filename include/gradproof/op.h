@@ -6,8 +6,22 @@
  * C constructor, the name in the model language, `gradproof ops` and the tests come from those. A
  * damage rule is optional: it only makes checks faster.
  *
- * Your own op is a row of your own, given to gpf_apply; the checker then tells whether its
- * derivative rule is right:
+ * Your own op is a row of your own, given to gpf_apply, and gpf_check_op (check.h) tells whether all
+ * that the row says is so: its derivative rules, its sides, its flags, how its kernel treats memory.
+ * It is a constant that must live as long as the graphs and plans it is used in; what is missing is
+ * NULL or 0. A whole program: examples/own_op.c.
+ *
+ * A derivative rule builds nodes. If the cotangent is better computed by numeric code, that code is
+ * the kernel of a second row, which the rule applies to whatever it needs of x, y and bar:
+ *
+ *     static gpf_node rule(const gpf_rule_args *r)
+ *     {
+ *         const gpf_node in[] = { r->x[0], r->y, r->bar };
+ *         return gpf_apply(r->g, &my_backward, in, 3, r->attr);
+ *     }
+ *
+ * With rules of its own, the second row makes second derivatives possible; without, asking for one
+ * is GPF_ENOGRAD: "my_backward has no vjp rule for its input 0".
  *
  * @example op
  *     gpf_graph *g = gpf_graph_alloc();

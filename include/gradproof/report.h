@@ -40,7 +40,7 @@ GPF_API gpf_report_options gpf_report_defaults(void);
 
 /* c may be NULL when there are only claims; how may be NULL: the defaults. */
 GPF_API int gpf_report_text(FILE *out, const gpf_check *c, const gpf_report_options *how);
-/* Schema "gradproof-check/1"; every element. Numbers that JSON cannot hold are null, with a
+/* Schema "gradproof-check/1"; every element; explanations if there are any. Numbers that JSON cannot hold are null, with a
  * second field <name>_text: "nan", "inf" or "-inf". */
 GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how);
 
@@ -49,8 +49,9 @@ GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_opti
 GPF_API int gpf_report_health_text(FILE *out, const gpf_health *h, const gpf_report_options *how);
 GPF_API int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_report_options *how);
 
-/* A checked callback; JSON schema "gradproof-fdf/1". Of how: all, color, quiet, max_rows, model (what
- * to call the callback, e.g. its symbol; NULL: the structure's name), notes, seconds. */
+/* A checked callback; JSON schema "gradproof-fdf/1", every element in it. Of how: all, color, quiet,
+ * max_rows (of explanations too), model (what to call the callback, e.g. its symbol; NULL: the
+ * structure's name), notes, seconds, stopped. GSL_ENOMEM as for a graph. */
 GPF_API int gpf_report_fdf_text(FILE *out, const gpf_fdf *c, const gpf_report_options *how);
 GPF_API int gpf_report_fdf_json(FILE *out, const gpf_fdf *c, const gpf_report_options *how);
 /* A checked op; JSON schema "gradproof-op/1". */

@@ -13,8 +13,10 @@
 static inline json_t *gpf__json_text(const char *s)
 {
     json_t *text = json_string(s);
-    size_t n = strlen(s);
-    char *ascii = text ? NULL : malloc(n + 1);
+    size_t n = 0, beyond = 0;
+    for (; s[n]; n++)
+        beyond += (unsigned char)s[n] >= 128;
+    char *ascii = text || !beyond ? NULL : malloc(n + 1); /* ASCII fails for memory only */
     if (!ascii)
         return text;
     for (size_t i = 0; i <= n; i++)

@@ -1,28 +1,16 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#define _GNU_SOURCE /* dladdr */
 #include "base/cpu.h"
-#include "base/text.h"
 
-#include <dlfcn.h>
 #include <gradproof.h>
-#include <gsl/gsl_cblas.h>
-#include <string.h>
 
 const char *gpf_version(void)
 {
     return GPF_VERSION;
 }
 
-char *gpf_cblas_provider(char *buf, size_t size)
+int gpf_version_number(void)
 {
-    /* A function pointer has no portable way into a void *; its bytes have. */
-    void (*dgemm)(void) = (void (*)(void))cblas_dgemm;
-    void *address;
-    memcpy(&address, &dgemm, sizeof address);
-    Dl_info info;
-    gpf__format(buf, size, "%s",
-                dladdr(address, &info) && info.dli_fname ? info.dli_fname : "unknown");
-    return buf;
+    return GPF_VERSION_NUMBER;
 }
 
 const char *gpf_cpu(void)

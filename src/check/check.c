@@ -636,17 +636,23 @@ static size_t count_sizes(const gpf_check *c, size_t i, gpf__count *count, size_
     const gpf_shape s = gpf_check_tensor_shape(c, i);
     size_t n = 0;
     if (c->N)
-        count[n++] = (gpf__count){ (double)c->N, "the number of samples" };
+        count[n++] = (gpf__count){ (double)c->N, "the number of samples", NULL };
     for (size_t k = 0; k < c->g->n_data && n < most - 1; k++) {
         const gpf_shape d = gpf_node_shape(c->g, c->g->data[k]);
         bool known = d.rank == 0 || d.dim[0] == GPF_N;
         for (size_t j = 0; j < n && !known; j++)
             known = count[j].value == (double)d.dim[0];
         if (!known)
-            count[n++] = (gpf__count){ (double)d.dim[0], "the rows of the data" };
+            count[n++] = (gpf__count){ (double)d.dim[0], "the rows of the data", NULL };
     }
-    count[n++] = (gpf__count){ (double)gpf_shape_size(s, c->N), "the size of the tensor" };
+    count[n++] = (gpf__count){ (double)gpf_shape_size(s, c->N), "the size of the tensor", NULL };
     return n;
+}
+
+/* Of the wrong elements, those at a tie have their explanation: the op's convention there. */
+static bool is_unexplained(const gpf_element *e)
+{
+    return e->verdict == GPF_WRONG && e->reason != GPF_REASON_TIE;
 }
 
 /* What the wrong elements of tensor i, n of them from *first, have in common. */
@@ -677,7 +683,9 @@ static int explain_tensor(gpf_check *c, size_t i, const gpf_element *e, size_t n
             error[at] = e[k].error;
             if (a && c->rounded)
                 error[at] += c->rounding[a - gpf_workspace_output(c->ws, 0) + (ptrdiff_t)at];
-            verdict[at] = (unsigned char)e[k].verdict;
+            verdict[at] = e[k].verdict == GPF_WRONG && !is_unexplained(&e[k])
+                              ? (unsigned char)GPF_N_VERDICTS
+                              : (unsigned char)e[k].verdict;
         }
         const size_t cols = s.rank == 2 ? (size_t)s.dim[1] : size;
         const gpf__evidence ev = { .part = (int)i,
@@ -709,7 +717,7 @@ static int explain(gpf_check *c)
         const size_t first = k;
         bool wrong = false;
         for (; k < c->n_element && c->element[k].tensor == c->element[first].tensor; k++)
-            wrong |= c->element[k].verdict == GPF_WRONG;
+            wrong |= is_unexplained(&c->element[k]);
         if (wrong)
             status =
                 explain_tensor(c, (size_t)c->element[first].tensor, &c->element[first], k - first);

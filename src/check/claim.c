@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "base/text.h"
+#include "check/explain.h"
 #include "check/generic.h"
 #include "check/stencil.h"
 #include "plan/plan.h"
@@ -155,15 +156,98 @@ static int check_use(gpf_graph *g, const gpf_claim_use *use, const gpf_point *p,
     return status;
 }
 
+/* What the sides have in common where they differ, at every point that tells. */
+typedef struct pattern {
+    gpf_explanation first;
+    size_t n, N[POINTS];
+    double ratio[POINTS];
+    bool differs; /* from point to point: then it is nothing of the claim */
+} pattern;
+
+static int explain_sides(const sides *s, gpf_explanation *x)
+{
+    const size_t n = gpf_plan_output_size(s->plan, 0);
+    const gpf_shape shape = gpf_plan_output_shape(s->plan, 0);
+    const size_t cols = shape.rank == 2 ? (size_t)shape.dim[1] : n;
+    const double *l = gpf_workspace_output(s->ws, 0), *r = gpf_workspace_output(s->ws, 1),
+                 floor = fmax(largest(l, n), largest(r, n));
+    double *error = malloc(n * sizeof *error);
+    unsigned char *verdict = malloc(n);
+    int found = -1;
+    if (error && verdict) {
+        for (size_t i = 0; i < n; i++) {
+            error[i] = (s->noise[i] + s->noise[n + i]) * NOISE / GPF__SAFETY;
+            verdict[i] = fabs(l[i] - r[i]) > REFUTED * floor ? GPF_WRONG : GPF_RIGHT;
+        }
+        const gpf__count N = { (double)s->N, "the number of samples", "N" };
+        const gpf__evidence e = { .name = "left",
+                                  .truth = "right",
+                                  .rows = n / cols,
+                                  .cols = cols,
+                                  .analytic = l,
+                                  .numeric = r,
+                                  .error = error,
+                                  .verdict = verdict,
+                                  .counts = &N,
+                                  .n_counts = s->N > 0 };
+        found = gpf__explain(&e, x, 2);
+        if (found != 1)
+            x[0] = gpf__explanation(GPF_UNEXPLAINED, 0);
+    }
+    free(error);
+    free(verdict);
+    return found < 0 ? GSL_ENOMEM : GSL_SUCCESS;
+}
+
+static int note_pattern(const sides *s, pattern *c)
+{
+    gpf_explanation x[2] = { gpf__explanation(GPF_UNEXPLAINED, 0) };
+    const int status = gpf_plan_output_size(s->plan, 0) == gpf_plan_output_size(s->plan, 1)
+                           ? explain_sides(s, x)
+                           : GSL_SUCCESS;
+    if (c->n == 0)
+        c->first = x[0];
+    c->differs |= c->first.kind != x[0].kind || c->first.row != x[0].row ||
+                  c->first.column != x[0].column || c->first.other != x[0].other;
+    c->N[c->n] = s->N;
+    c->ratio[c->n++] = x[0].ratio;
+    return status;
+}
+
+/* "left is 2 times right: ", or "". */
+static void say_pattern(const pattern *c, char *text, size_t size)
+{
+    char ratio[64] = "";
+    text[0] = '\0';
+    if (c->n < 2 || c->differs)
+        return;
+    if (isfinite(c->ratio[0]) && !gpf__name_ratio(c->ratio, c->N, c->n, ratio, sizeof ratio))
+        return;
+    const gpf_explanation *x = &c->first;
+    if (x->kind == GPF_SCALED)
+        gpf__format(text, size, "left is %s times right: ", ratio);
+    else if (x->kind == GPF_TRANSPOSED)
+        gpf__format(text, size, "left is %s%sthe transpose of right: ", ratio,
+                    *ratio ? " times " : "");
+    else if (x->kind == GPF_SCALED_COLUMN && x->column >= 0)
+        gpf__format(text, size, "column %td of left is %s times that of right: ", x->column, ratio);
+    else if (x->kind == GPF_SCALED_ROW && x->row >= 0)
+        gpf__format(text, size, "row %td of left is %s times that of right: ", x->row, ratio);
+}
+
 /* Both sides at a point: 1 compared, 0 not finite or nothing but noise, negative: trouble. */
-static int compare(sides *s, const gpf_point *p, gpf_claim_result *result, bool *nonzero)
+static int compare(sides *s, const gpf_point *p, gpf_claim_result *result, pattern *said,
+                   bool *nonzero)
 {
     if (gpf_plan_run(s->plan, s->ws, p) || gpf__plan_noise(s->plan, s->ws, s->noise))
         return -1; /* generic points bind every leaf: only memory can be missing */
     const double *l = gpf_workspace_output(s->ws, 0), *r = gpf_workspace_output(s->ws, 1);
     const size_t nl = gpf_plan_output_size(s->plan, 0), nr = gpf_plan_output_size(s->plan, 1);
-    if (!all_finite(l, nl) || !all_finite(r, nr) || apart(s, result) < 0)
+    const double off = all_finite(l, nl) && all_finite(r, nr) ? apart(s, result) : -1;
+    if (off < 0)
         return 0;
+    if (off > REFUTED && note_pattern(s, said))
+        return -1;
     *nonzero |= largest(l, nl) > 0 || largest(r, nr) > 0;
     result->points++;
     return 1;
@@ -172,14 +256,14 @@ static int compare(sides *s, const gpf_point *p, gpf_claim_result *result, bool 
 /* Runs the claim at up to POINTS generic points, at both batch sizes in turn. */
 static int compare_everywhere(gpf_graph *g, sides s[2], const gpf_claim_use *uses, size_t n_uses,
                               const gpf_point *like, unsigned long seed, gpf_claim_result *result,
-                              bool *nonzero)
+                              pattern *said, bool *nonzero)
 {
     int status = GSL_SUCCESS;
     for (size_t draw = 0; draw < DRAWS && result->points < POINTS && !status; draw++) {
         sides *here = &s[draw % 2];
         gpf_point *p =
             gpf__generic(g, like, here->N, seed + (unsigned long)draw * 0x9e3779b9u, draw_of(draw));
-        const int compared = p ? compare(here, p, result, nonzero) : -1;
+        const int compared = p ? compare(here, p, result, said, nonzero) : -1;
         status = compared < 0 ? GSL_ENOMEM : GSL_SUCCESS;
         for (size_t i = 0; compared > 0 && i < n_uses && !status && result->points <= GRAD_POINTS;
              i++)
@@ -216,7 +300,7 @@ static bool has_batch(const gpf_graph *g)
     return false;
 }
 
-static void judge(gpf_claim_result *result, bool same, bool nonzero)
+static void judge(gpf_claim_result *result, const pattern *said, bool same, bool nonzero)
 {
     const bool guilty_grad = result->why[0] != 0;
     char *why = result->why;
@@ -225,7 +309,9 @@ static void judge(gpf_claim_result *result, bool same, bool nonzero)
         result->verdict = GPF_UNDECIDED;
     } else if (result->worst > REFUTED) {
         result->verdict = GPF_REFUTED;
-        gpf__format(why, size, "left %.7g, right %.7g", result->left, result->right);
+        char common[96];
+        say_pattern(said, common, sizeof common);
+        gpf__format(why, size, "%sleft %.7g, right %.7g", common, result->left, result->right);
     } else if (result->points < FEWEST) {
         result->verdict = GPF_UNDECIDED;
         gpf__format(why, size,
@@ -271,10 +357,11 @@ int gpf_claim_run(gpf_graph *g, gpf_node left, gpf_node right, const gpf_claim_u
     if (status == GSL_SUCCESS)
         status = make_sides(g, left, right, N ? gpf__unlike_batch(g, N) : 0, &s[1]);
     bool nonzero = false;
+    pattern said = { .n = 0 };
     if (status == GSL_SUCCESS)
-        status = compare_everywhere(g, s, uses, n_uses, like, seed, result, &nonzero);
+        status = compare_everywhere(g, s, uses, n_uses, like, seed, result, &said, &nonzero);
     if (status == GSL_SUCCESS) {
-        judge(result, left == right, nonzero);
+        judge(result, &said, left == right, nonzero);
         if (result->verdict == GPF_REFUTED && like)
             status = compare_here(g, left, right, like, &result->holds_here);
     }

@@ -65,7 +65,11 @@ typedef struct block {
     unsigned char *open; /* wrong, not explained yet */
     size_t n_open, n_wrong, n_known;
     gpf_explanation *out;
-    int n_out, room;
+    int n_out, room, most; /* most: room and a last place for what remains */
+    struct ramp {
+        double start, step, slack; /* a factor of row i: start + i step; what it may be off by */
+        bool missing;
+    } ramp;
     struct edge {
         double at;
         int step;
@@ -235,17 +239,17 @@ static const struct {
 };
 enum { N_CONSTANTS = sizeof constants / sizeof *constants, N_FORMS = 8 };
 
-typedef struct ratio {
+typedef struct ratio_name {
     double c, cost;
     bool named;
     char text[96];
-} ratio;
+} ratio_name;
 
 /* Number k of them; false past the end. */
-static bool candidate(const gpf__evidence *e, size_t k, ratio *r)
+static bool candidate(const gpf__evidence *e, size_t k, ratio_name *r)
 {
     if (k < N_CONSTANTS) {
-        *r = (ratio){ .c = constants[k].value, .cost = constants[k].cost };
+        *r = (ratio_name){ .c = constants[k].value, .cost = constants[k].cost };
         gpf__format(r->text, sizeof r->text, "%s", constants[k].times);
         return true;
     }
@@ -256,17 +260,20 @@ static bool candidate(const gpf__evidence *e, size_t k, ratio *r)
                  of[N_FORMS] = { v, 1 / v, 2 * v, 1 / (2 * v), v / 2, 2 / v, sqrt(v), 1 / sqrt(v) };
     static const char *const before[N_FORMS] = { "",     "1/", "2*",    "1/2/",
                                                  "1/2*", "2/", "sqrt ", "1/sqrt " };
-    *r = (ratio){ .c = v > 2 ? of[k % N_FORMS] : GSL_NAN, .cost = k % N_FORMS < 2 ? 4 : 7 };
-    gpf__format(r->text, sizeof r->text, "%s%.6g (%s)", before[k % N_FORMS], v,
-                e->counts[k / N_FORMS].means);
+    *r = (ratio_name){ .c = v > 2 ? of[k % N_FORMS] : GSL_NAN, .cost = k % N_FORMS < 2 ? 4 : 7 };
+    const gpf__count *count = &e->counts[k / N_FORMS];
+    if (count->symbol)
+        gpf__format(r->text, sizeof r->text, "%s%s", before[k % N_FORMS], count->symbol);
+    else
+        gpf__format(r->text, sizeof r->text, "%s%.6g (%s)", before[k % N_FORMS], v, count->means);
     return true;
 }
 
 /* The ratio that lies between lo and hi: one of the numbers above if only one of them does and the
  * interval is so small that this is no accident. */
-static ratio ratio_between(const gpf__evidence *e, double lo, double hi)
+static ratio_name ratio_between(const gpf__evidence *e, double lo, double hi)
 {
-    ratio r = { .c = (lo + hi) / 2 }, one;
+    ratio_name r = { .c = (lo + hi) / 2 }, one;
     const double sign = r.c < 0 ? -1 : 1, from = fmin(sign * lo, sign * hi),
                  to = fmax(sign * lo, sign * hi), slack = 1e-13 * fabs(r.c),
                  room = fmax(to - from, slack);
@@ -289,9 +296,28 @@ static ratio ratio_between(const gpf__evidence *e, double lo, double hi)
     return r;
 }
 
+int gpf__name_ratio(const double *ratio, const size_t *N, size_t n, char *text, size_t size)
+{
+    ratio_name one = { .c = 0 };
+    for (size_t k = 0; k < N_CONSTANTS + N_FORMS; k++) {
+        const double sign = n > 0 && ratio[0] < 0 ? -1 : 1;
+        bool is = n > 0 && !(k == 0 && sign > 0);
+        for (size_t i = 0; i < n && is; i++) {
+            const gpf__count count = { (double)N[i], "", "N" };
+            const gpf__evidence e = { .counts = &count, .n_counts = N[i] > 0 };
+            is = candidate(&e, k, &one) && fabs(ratio[i] - sign * one.c) <= 1e-6 * one.c;
+        }
+        if (is) {
+            gpf__format(text, size, "%s%s", sign < 0 ? "-" : "", one.text);
+            return 1;
+        }
+    }
+    return 0;
+}
+
 /* Fits a ratio to the scope and judges it. */
-static bool find_ratio(block *b, scope o, see model, const ptrdiff_t *arg, size_t need, ratio *r,
-                       score *s)
+static bool find_ratio(block *b, scope o, see model, const ptrdiff_t *arg, size_t need,
+                       ratio_name *r, score *s)
 {
     double lo, hi;
     if (!fit(b, o, model, arg, &lo, &hi))
@@ -439,6 +465,15 @@ static bool see_total(const block *b, const ptrdiff_t *arg, size_t i, sight *s)
     return isfinite(t);
 }
 
+static bool see_ramp(const block *b, const ptrdiff_t *arg, size_t i, sight *s)
+{
+    const double q = b->ramp.start + (double)(i / b->e->cols) * b->ramp.step,
+                 f = b->ramp.missing ? 1 / q : q, p = b->e->numeric[i] * f;
+    (void)arg;
+    *s = (sight){ p, error_of(b, i) * fmax(1, fabs(f)) + fabs(p) * b->ramp.slack, 0, 0 };
+    return isfinite(p);
+}
+
 /* What belongs into entry j, found at i. */
 static bool from(const block *b, size_t j, sight *s)
 {
@@ -575,12 +610,16 @@ static int explain_weighted(block *b)
     return false;
 }
 
-static void say_ratio(gpf_explanation *x, const char *who, const ratio *r, const score *s)
+static void say_ratio(const block *b, gpf_explanation *x, const char *who, const ratio_name *r,
+                      const score *s)
 {
     x->ratio = r->c;
     x->matched = s->matched;
     x->total = s->told;
-    if (r->c == -1)
+    if (b->e->truth)
+        gpf__format(x->text, sizeof x->text, "%s is %s times %s (%zu of %zu entries)", who, r->text,
+                    b->e->truth, s->matched, s->told);
+    else if (r->c == -1)
         gpf__format(x->text, sizeof x->text,
                     "%s has the wrong sign: %zu of %zu entries are -1 times "
                     "the slope",
@@ -591,16 +630,31 @@ static void say_ratio(gpf_explanation *x, const char *who, const ratio *r, const
                     s->matched, s->told);
 }
 
+/* Are all entries that speak for it in one of several rows or columns? Then that is what is shown. */
+static bool in_one_line(const block *b)
+{
+    const size_t cols = b->e->cols;
+    size_t first = b->n;
+    bool row = !flat(b), column = row;
+    for (size_t i = 0; i < b->n && (row || column); i++)
+        if (b->open[i]) {
+            first = first == b->n ? i : first;
+            row &= i / cols == first / cols;
+            column &= i % cols == first % cols;
+        }
+    return row || column;
+}
+
 static int explain_scaled(block *b)
 {
-    ratio r;
+    ratio_name r;
     score s;
-    if (!find_ratio(b, everything(b), see_scaled, NULL, fewest(b), &r, &s))
+    if (in_one_line(b) || !find_ratio(b, everything(b), see_scaled, NULL, fewest(b), &r, &s))
         return false;
     gpf_explanation *x = add(b, GPF_SCALED);
     char who[80];
     gpf__format(who, sizeof who, "%s", b->e->name);
-    say_ratio(x, who, &r, &s);
+    say_ratio(b, x, who, &r, &s);
     close_entries(b, everything(b), see_scaled, NULL, r.c);
     return true;
 }
@@ -656,9 +710,9 @@ static int explain_term(block *b)
     x->matched = s.matched;
     x->total = s.told;
     gpf__format(x->text, sizeof x->text,
-                "%s: %.6g * x is %s in %s: %s a penalty such as %.6g |x|^2?", b->e->name, fabs(c),
-                c < 0 ? "missing" : "too much", how_many(b, &s, many, sizeof many),
-                c < 0 ? "the derivative of" : "twice, or too much of,", fabs(c) / 2);
+                "%s: %.6g * x is %s in %s: a penalty such as %.6g |x|^2%s?", b->e->name, fabs(c),
+                c < 0 ? "missing" : "too much", how_many(b, &s, many, sizeof many), fabs(c) / 2,
+                c < 0 ? " left out" : " counted twice");
     close_entries(b, o, see_term, NULL, c);
     return true;
 }
@@ -707,7 +761,7 @@ static int explain_offset(block *b)
 static bool explain_moved(block *b, gpf_explanation_kind kind, see model, const char *what,
                           const char *where)
 {
-    ratio r = { .c = 1, .named = true };
+    ratio_name r = { .c = 1, .named = true };
     score s = { .told = 0 };
     bool ok = false;
     if (promising(b, model, NULL, 1)) {
@@ -749,7 +803,8 @@ typedef struct line {
     double c;
     size_t matched, told, said;
     gpf_explanation_kind kind;
-    bool ok;
+    size_t by; /* the variable that is its factor */
+    bool lacks, ok;
 } line;
 
 static bool line_zero(const block *b, scope o, line *l)
@@ -761,8 +816,30 @@ static bool line_zero(const block *b, scope o, line *l)
             return false;
         zero += b->open[i];
     }
-    *l = (line){ 0, zero, zero, zero, GPF_ZERO, zero >= 2 };
+    *l = (line){ .matched = zero, .told = zero, .said = zero, .kind = GPF_ZERO, .ok = zero >= 2 };
     return l->ok;
+}
+
+/* The variable that a column is off by: d/d log x is x d/dx, and A in A exp(-t x) is easily lost. The
+ * column's own, or the only one that it can be; no variable: cols. */
+static size_t factor_between(const block *b, size_t own, double lo, double hi, bool *lacks)
+{
+    enum { MOST_VARIABLES = 64 };
+    const gpf__evidence *e = b->e;
+    const double slack = 1e-13 * fabs(lo), room = fmax(hi - lo, slack);
+    size_t found = e->cols, n = 0;
+    for (size_t k = 0; k < e->cols; k++)
+        for (int way = 0; way < 2 && (k == own || e->cols <= MOST_VARIABLES); way++) {
+            const double x = e->x[k * e->x_col], f = way ? 1 / x : x;
+            if (!(f >= lo - slack && f <= hi + slack && log2(fabs(f) / room) >= 8))
+                continue;
+            if (found != own) {
+                found = k;
+                *lacks = way == 1;
+            }
+            n++;
+        }
+    return n == 1 || found == own ? found : e->cols;
 }
 
 static void read_line(block *b, bool column, size_t k, line *l)
@@ -773,32 +850,36 @@ static void read_line(block *b, bool column, size_t k, line *l)
     if (line_zero(b, o, l) || !fit(b, o, see_scaled, NULL, &lo, &hi))
         return;
     const gpf__evidence *e = b->e;
-    ratio r = ratio_between(e, lo, hi);
+    ratio_name r = ratio_between(e, lo, hi);
     l->kind = column ? GPF_SCALED_COLUMN : GPF_SCALED_ROW;
+    size_t by = e->cols;
+    bool lacks = false;
     if (column && e->x && e->x_row == 0 && !r.named && r.c != 0) {
-        /* the factor of a variable that was transformed: d/d log x = x d/dx */
-        const double x = e->x[k * e->x_col], slack = 1e-13 * fabs(r.c);
-        for (int way = 0; way < 2; way++) {
-            const double f = way ? 1 / x : x;
-            if (f >= lo - slack && f <= hi + slack && log2(fabs(f) / fmax(hi - lo, slack)) >= 8) {
-                l->kind = GPF_MISSING_FACTOR;
-                r.c = f;
-                r.named = true;
-                r.cost = 4;
-                break;
-            }
+        by = factor_between(b, k, lo, hi, &lacks);
+        if (by < e->cols) {
+            const double x = e->x[by * e->x_col];
+            l->kind = GPF_MISSING_FACTOR;
+            r.c = lacks ? 1 / x : x;
+            r.named = true;
+            r.cost = 5 + log2((double)e->cols);
         }
     }
     const score s = judge(b, o, 1, see_scaled, NULL, r.c);
-    *l = (line){ r.c,    s.matched, s.told,
-                 s.said, l->kind,   r.c != 0 && enough(&s, 2, r.named ? r.cost : s.best) };
+    *l = (line){ .c = r.c,
+                 .matched = s.matched,
+                 .told = s.told,
+                 .said = s.said,
+                 .kind = l->kind,
+                 .by = by,
+                 .lacks = lacks,
+                 .ok = r.c != 0 && enough(&s, 2, r.named ? r.cost : s.best) };
 }
 
 static void say_line(block *b, bool column, size_t k, const line *l)
 {
     gpf_explanation *x = add(b, l->kind);
     const score s = { .matched = l->matched, .told = l->told };
-    const ratio r = ratio_between(b->e, l->c, l->c);
+    const ratio_name r = ratio_between(b->e, l->c, l->c);
     char who[96], name[64];
     line_label(b, column, k, who, sizeof who);
     *(column ? &x->column : &x->row) = (ptrdiff_t)k;
@@ -809,12 +890,11 @@ static void say_line(block *b, bool column, size_t k, const line *l)
                     l->matched);
         return;
     }
-    say_ratio(x, who, &r, &s);
+    say_ratio(b, x, who, &r, &s);
     if (l->kind == GPF_MISSING_FACTOR)
         gpf__format(x->text, sizeof x->text, "%s %s %s: %zu of %zu entries", who,
-                    l->c == b->e->x[k * b->e->x_col] ? "has a factor too much, "
-                                                     : "lacks a factor, ",
-                    column_label(b, k, name, sizeof name), l->matched, l->told);
+                    l->lacks ? "lacks a factor," : "has a factor too much,",
+                    column_label(b, l->by, name, sizeof name), l->matched, l->told);
 }
 
 /* More lines than anybody wants to read one by one. */
@@ -839,7 +919,7 @@ static void say_lines(block *b, bool column, const line *l, size_t n, size_t n_o
     x->matched = matched;
     x->total = told;
     x->ratio = least == most ? least : GSL_NAN;
-    const ratio r = ratio_between(b->e, least, most);
+    const ratio_name r = ratio_between(b->e, least, most);
     if (zero == n_ok)
         gpf__format(x->text, sizeof x->text, "%s: %zu %s are 0 where f reacts, the first is %zu",
                     b->e->name, n_ok, lines, first);
@@ -886,6 +966,66 @@ static int explain_lines(block *b)
     }
     const int found = ok[column] > 0;
     free(l);
+    return found;
+}
+
+/* A factor that is an evenly spaced quantity of the rows, as the times of measurements often are:
+ * analytic = numeric / t, or numeric t. Two entries tell which; the others must be so. */
+static bool find_ramp(block *b, size_t column)
+{
+    const gpf__evidence *e = b->e;
+    size_t end[2] = { 0, 0 };
+    double q[2] = { 0, 0 }, off = 0;
+    int n = 0;
+    for (size_t r = 0; r < e->rows; r++) {
+        const size_t i = r * e->cols + column;
+        if (!b->open[i] || !known(b, i) || e->analytic[i] == 0 || e->numeric[i] == 0)
+            continue;
+        end[n ? 1 : 0] = r;
+        n = n ? 2 : 1;
+    }
+    for (int k = 0; k < 2 && n == 2; k++) {
+        const size_t i = end[k] * e->cols + column;
+        q[k] = b->ramp.missing ? e->numeric[i] / e->analytic[i] : e->analytic[i] / e->numeric[i];
+        off += error_of(b, i) / fabs(e->numeric[i]) + 1e-14;
+    }
+    if (n < 2)
+        return false;
+    b->ramp.step = (q[1] - q[0]) / (double)(end[1] - end[0]);
+    b->ramp.start = q[0] - b->ramp.step * (double)end[0];
+    b->ramp.slack = off * fmax(fabs(q[0]), fabs(q[1])) / fmin(fabs(q[0]), fabs(q[1]));
+    return fabs(q[1] - q[0]) > 1e-3 * fmax(fabs(q[0]), fabs(q[1])) && b->ramp.slack < 1e-3;
+}
+
+static int explain_ramps(block *b)
+{
+    enum { FEWEST_ROWS = 5 };
+    int found = 0;
+    for (size_t k = 0; k < b->e->cols && b->e->rows >= FEWEST_ROWS && b->n_out < b->room; k++) {
+        const scope o = line_of(b, true, k);
+        for (int way = 0; way < 2; way++) {
+            b->ramp.missing = way == 0;
+            if (!find_ramp(b, k))
+                continue;
+            const score s = judge(b, o, 1, see_ramp, NULL, 1);
+            if (!enough(&s, FEWEST_ROWS, 2 * s.best))
+                continue;
+            gpf_explanation *x = add(b, GPF_MISSING_FACTOR);
+            char who[96];
+            line_label(b, true, k, who, sizeof who);
+            x->column = (ptrdiff_t)k;
+            x->matched = s.matched;
+            x->total = s.told;
+            gpf__format(x->text, sizeof x->text,
+                        "%s %s a factor that grows evenly with the row, as a time does: %zu of %zu "
+                        "entries, %.4g row%+.4g",
+                        who, way == 0 ? "lacks" : "has, too much,", s.matched, s.told, b->ramp.step,
+                        fabs(b->ramp.start) < 1e-8 * fabs(b->ramp.step) ? 0 : b->ramp.start);
+            close_entries(b, o, see_ramp, NULL, 1);
+            found = 1;
+            break;
+        }
+    }
     return found;
 }
 
@@ -1011,8 +1151,12 @@ static bool explain_shift_by(block *b, const direction *d, ptrdiff_t by)
     for (ptrdiff_t round = 1; round >= 0; round--) {
         const ptrdiff_t arg[] = { by, round };
         const score s = judge(b, all, 1, d->model, arg, 1);
-        if (!enough(&s, 2, 6) || 2 * s.said < b->n_open)
+        if (!enough(&s, 3, 6) || 2 * s.said < b->n_open) /* two are swapped */
             continue;
+        if (round && 2 * by > d->n) /* the shorter way round */
+            by -= d->n;
+        else if (round && -2 * by > d->n)
+            by += d->n;
         gpf_explanation *x = add(b, GPF_SHIFTED);
         x->other = by;
         x->matched = s.matched;
@@ -1127,7 +1271,7 @@ static int explain_alike(block *b)
     double lo, hi;
     if (b->n_open < 2 || !fit(b, o, see_scaled, NULL, &lo, &hi))
         return 0;
-    const ratio r = ratio_between(b->e, lo, hi);
+    const ratio_name r = ratio_between(b->e, lo, hi);
     const score s = judge(b, o, 1, see_scaled, NULL, r.c);
     /* which ones they are was chosen, too */
     const double chosen = (double)s.matched * log2((double)b->n_open / (double)(s.matched + 1) + 1);
@@ -1181,7 +1325,7 @@ static void say_single(block *b, size_t i)
     gpf__format(x->text, sizeof x->text, "%s is %.6g, the slope is %.6g", label, a, n);
     double lo, hi;
     if (range_of(b, see_scaled, NULL, i, &lo, &hi) && n != 0) {
-        const ratio r = ratio_between(b->e, lo, hi);
+        const ratio_name r = ratio_between(b->e, lo, hi);
         x->ratio = r.c;
         if (r.named)
             gpf__format(x->text, sizeof x->text,
@@ -1204,7 +1348,7 @@ static int explain_single(block *b)
 {
     int found = 0;
     if (b->n_open > MOST_ALONE || (b->n_open == b->n_known && b->n_open > 1) ||
-        b->n_out + (int)b->n_open > b->room + 1)
+        b->n_out + (int)b->n_open > b->most)
         return 0;
     for (size_t i = 0; i < b->n; i++)
         if (b->open[i] && known(b, i)) {
@@ -1256,6 +1400,7 @@ static const struct {
     { GPF_MISSING_FACTOR, explain_factor },
     { GPF_MISSING_TERM, explain_term },
     { GPF_OFFSET, explain_offset },
+    { GPF_MISSING_FACTOR, explain_ramps },
     { GPF_SWAPPED, explain_swapped },
     { GPF_SHIFTED, explain_shifted },
     { GPF_SCALED_COLUMN, explain_lines }, /* or of rows */
@@ -1277,7 +1422,7 @@ int gpf__explain(const gpf__evidence *e, gpf_explanation *out, int most)
     b->n = e->rows * e->cols;
     b->out = out;
     b->open = malloc(b->n + 1);
-    /* One place is kept for what remains. */
+    b->most = most;
     b->room = most > 1 ? most - 1 : most;
     if (!b->open)
         status = -1;

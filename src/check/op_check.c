@@ -43,14 +43,14 @@ static gpf_op_case *find_or_add(gpf__op_rig *r, const char *aspect, int input)
     return &c->cases[c->n++];
 }
 
-void gpf__op_tried(gpf__op_rig *r, const char *aspect, int input, size_t n)
+void gpf__op_count(gpf__op_rig *r, const char *aspect, int input, gpf_verdict v, size_t n)
 {
     gpf_op_case *e = find_or_add(r, aspect, input);
     if (!e || n == 0)
         return;
     e->tried += n;
-    if (rank_of(e->verdict) < rank_of(GPF_RIGHT)) {
-        e->verdict = GPF_RIGHT;
+    if (rank_of(e->verdict) < rank_of(v)) {
+        e->verdict = v;
         e->text[0] = 0;
     }
 }
@@ -308,6 +308,12 @@ static bool accepts(gpf__op_rig *r, const gpf_shape *x, gpf_shape *y)
     return gpf_shape_size(*y, 1) > 0;
 }
 
+static void settle(gpf_shape *s, size_t N)
+{
+    for (int a = 0; a < s->rank; a++)
+        s->dim[a] = s->dim[a] == GPF_N ? (ptrdiff_t)N : s->dim[a];
+}
+
 /* With N replaced by a number, y must be what it was with N replaced. */
 static void try_batch(gpf__op_rig *r, const gpf__op_trial *t)
 {
@@ -317,12 +323,13 @@ static void try_batch(gpf__op_rig *r, const gpf__op_trial *t)
         return;
     memcpy(x, t->x, sizeof x);
     for (int i = 0; i < r->n_x; i++)
-        for (int k = 0; k < x[i].rank; k++)
-            x[i].dim[k] = x[i].dim[k] == GPF_N ? (ptrdiff_t)t->N : x[i].dim[k];
-    for (int k = 0; k < want.rank; k++)
-        want.dim[k] = want.dim[k] == GPF_N ? (ptrdiff_t)t->N : want.dim[k];
-    if (r->op->shape(x, r->n_x, &r->attr, &y, why, sizeof why) || gpf_shape_equal(y, want))
+        settle(&x[i], t->N);
+    if (r->op->shape(x, r->n_x, &r->attr, &y, why, sizeof why))
         return; /* a rule may ask for an N by its attributes */
+    settle(&want, t->N);
+    settle(&y, t->N);
+    if (gpf_shape_equal(y, want))
+        return;
     gpf__op_fault(r, "shape", -1, "%s: y is %s, but %s where N is %zu", t->text,
                   gpf_shape_text(t->y, a, sizeof a), gpf_shape_text(y, b, sizeof b), t->N);
 }
@@ -375,26 +382,36 @@ static void guess(gpf__op_rig *r, gpf_shape *x)
     }
 }
 
-/* Is it like what is tried already? A few of a kind are enough. */
-static bool is_new(const gpf__op_rig *r, const gpf_shape *x)
+/* Ranks, and which sizes are 1 or N: shapes of one pattern are alike. */
+static bool same_pattern(const gpf_shape *a, const gpf_shape *b, int n)
 {
-    size_t alike = 0;
-    for (size_t i = 0; i < r->n_trials; i++) {
-        bool ranks = true, same = true;
-        for (int k = 0; k < r->n_x; k++) {
-            ranks = ranks && r->trial[i].x[k].rank == x[k].rank;
-            same = same && gpf_shape_equal(r->trial[i].x[k], x[k]);
-        }
-        if (same)
+    for (int i = 0; i < n; i++) {
+        if (a[i].rank != b[i].rank)
             return false;
-        alike += ranks;
+        for (int k = 0; k < a[i].rank; k++)
+            if ((a[i].dim[k] == 1) != (b[i].dim[k] == 1) ||
+                (a[i].dim[k] == GPF_N) != (b[i].dim[k] == GPF_N))
+                return false;
     }
-    return alike < 3;
+    return true;
+}
+
+/* Of every pattern one is enough, while there are others. */
+static bool is_new(const gpf__op_rig *r, const gpf_shape *x, bool picky)
+{
+    for (size_t i = 0; i < r->n_trials; i++) {
+        bool same = true;
+        for (int k = 0; k < r->n_x; k++)
+            same = same && gpf_shape_equal(r->trial[i].x[k], x[k]);
+        if (same || (picky && same_pattern(r->trial[i].x, x, r->n_x)))
+            return false;
+    }
+    return true;
 }
 
 static int find_shapes(gpf__op_rig *r, size_t *room)
 {
-    enum { TRIES = 6000, ENOUGH = 6, MOST_ELEMENTS = 30 };
+    enum { TRIES = 6000, ENOUGH = 10, MOST_ELEMENTS = 30 };
     for (int i = 0; i < TRIES && r->n_trials < ENOUGH && !r->status; i++) {
         gpf_shape x[GPF__OP_INPUTS], y;
         bool small = true;
@@ -403,7 +420,7 @@ static int find_shapes(gpf__op_rig *r, size_t *room)
             const size_t n = gpf_shape_size(x[k], 3);
             small = small && n <= MOST_ELEMENTS && n > 0;
         }
-        if (small && is_new(r, x) && accepts(r, x, &y) && gpf_shape_size(y, 3) > 0 &&
+        if (small && is_new(r, x, i < TRIES / 2) && accepts(r, x, &y) && gpf_shape_size(y, 3) > 0 &&
             gpf_shape_size(y, 3) <= 4 * MOST_ELEMENTS)
             add_trials(r, x, y, room);
         if (r->n_x == 0 && r->n_trials)
@@ -488,6 +505,8 @@ static int run(gpf__op_rig *r, const gpf_op_options *how, gpf_diag *why)
     const int status = how->shapes ? take_shapes(r, how, &room, why) : find_shapes(r, &room);
     if (status)
         return status;
+    if (r->n_trials == 0 && gpf__op_faulty(r, "shape", -1))
+        return r->status;
     if (r->n_trials == 0)
         return r->status = gpf__diag(why, GPF_ENOTHING,
                                      "%s: none of some thousand random shapes is one it takes; "
@@ -564,23 +583,21 @@ const gpf_op_case *gpf_op_check_case(const gpf_op_check *c, size_t i)
     return i < c->n ? &c->cases[i] : NULL;
 }
 
-/* Something really tested: a derivative, or that a step is one. */
-static bool tests_derivative(const gpf_op_case *e)
+/* Of what has to be tested: a derivative, or that a step is one. */
+static bool matters(const gpf_op_case *e)
 {
-    return (!strcmp(e->aspect, "vjp") || !strcmp(e->aspect, "step")) &&
-           (e->verdict == GPF_RIGHT || e->verdict == GPF_KINK);
+    return !strcmp(e->aspect, "vjp") || !strcmp(e->aspect, "step") || !strcmp(e->aspect, "value");
 }
 
 gpf_outcome gpf_op_check_outcome(const gpf_op_check *c)
 {
-    gpf_outcome result = GPF_OUTCOME_UNTESTED;
-    bool open = false;
+    bool tested = false, open = false;
     for (size_t i = 0; i < c->n; i++) {
-        if (c->cases[i].verdict == GPF_WRONG)
+        const gpf_op_case *e = &c->cases[i];
+        if (e->verdict == GPF_WRONG)
             return GPF_OUTCOME_WRONG;
-        open = open || c->cases[i].verdict == GPF_UNRESOLVED;
-        if (tests_derivative(&c->cases[i]))
-            result = GPF_OUTCOME_RIGHT;
+        open = open || (matters(e) && e->verdict == GPF_UNRESOLVED);
+        tested = tested || (matters(e) && (e->verdict == GPF_RIGHT || e->verdict == GPF_KINK));
     }
-    return open ? GPF_OUTCOME_UNTESTED : result;
+    return tested && !open ? GPF_OUTCOME_RIGHT : GPF_OUTCOME_UNTESTED;
 }

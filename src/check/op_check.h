@@ -43,7 +43,11 @@ typedef struct gpf__op_rig {
 
 /* Cases: one for each aspect and input (-1: none), made when first mentioned. Of several things
  * said of it the worst counts, and of these the first. aspect: static storage. */
-void gpf__op_tried(gpf__op_rig *r, const char *aspect, int input, size_t n);
+void gpf__op_count(gpf__op_rig *r, const char *aspect, int input, gpf_verdict v, size_t n);
+static inline void gpf__op_tried(gpf__op_rig *r, const char *aspect, int input, size_t n)
+{
+    gpf__op_count(r, aspect, input, GPF_RIGHT, n);
+}
 void gpf__op_say(gpf__op_rig *r, const char *aspect, int input, gpf_verdict v, const char *format,
                  ...) GPF_PRINTF(5, 6);
 #define gpf__op_fault(r, aspect, input, ...) gpf__op_say(r, aspect, input, GPF_WRONG, __VA_ARGS__)
@@ -76,7 +80,7 @@ bool gpf__op_sides(gpf__op_rig *r, const gpf__op_trial *t, const double *const *
                    double *margin);
 /* -0 and 0 differ, a NaN equals any. */
 bool gpf__op_same_bits(double a, double b);
-/* m elements of a map from number `from` on: a trial and inputs of their own. */
+/* m elements of a map from number `from` on: a trial and inputs of their own (x may be NULL). */
 gpf__op_trial gpf__op_part(const gpf__op_rig *r, const double *const *x, size_t from, size_t m,
                            const double *part[]);
 /* Evaluates nodes at a point, one after another in `values`; GSL_ENOMEM is kept in the rig. */

@@ -289,7 +289,7 @@ static void try_line(gpf__op_rig *r, const gpf__op_trial *t, int i)
         l.weight = room + t->ny;
         l.margin = room + 2 * t->ny;
         for (size_t k = 0; k < t->ny; k++)
-            l.weight[k] = 0.5 + gsl_rng_uniform(r->rng);
+            l.weight[k] = t->ny == 1 ? 1 : 0.5 + gsl_rng_uniform(r->rng);
         l.place = values + (l.x[i] - values) + gsl_rng_uniform_int(r->rng, t->nx[i]);
         walk(&l);
     }
@@ -341,20 +341,51 @@ static void try_moved(gpf__op_rig *r)
     }
 }
 
+/* Sides of elements together and one by one. */
+static void try_together(gpf__op_rig *r)
+{
+    enum { N = 9 };
+    double *values = gpf__op_alloc(r, N * (size_t)r->n_x), margin[N], m;
+    const double *x[GPF__OP_INPUTS], *part[GPF__OP_INPUTS];
+    int side[N], s;
+    for (int i = 0; values && i < r->n_x; i++) {
+        gpf__op_draw(r, i, N, values + i * N);
+        x[i] = values + i * N;
+    }
+    if (values) {
+        const gpf__op_trial all = gpf__op_part(r, x, 0, N, part);
+        const bool ok = gpf__op_sides(r, &all, x, side, margin);
+        for (size_t k = 0; ok && k < N; k++) {
+            const gpf__op_trial one = gpf__op_part(r, x, k, 1, part);
+            if (gpf__op_sides(r, &one, part, &s, &m) &&
+                (s != side[k] || !gpf__op_same_bits(m, margin[k])))
+                gpf__op_fault(r, "sides", -1,
+                              "element %zu of %d: side %d, margin %.9g with all, %d, %.9g alone", k,
+                              N, side[k], margin[k], s, m);
+        }
+    }
+    free(values);
+}
+
 void gpf__op_try_edges(gpf__op_rig *r)
 {
     enum { LINES = 3 };
     const gpf_op *op = r->op;
     for (int i = 0; i < r->n_x; i++)
         for (int n = 0; n < LINES && !r->status && !(r->whole >> i & 1); n++) {
-            const double *none[GPF__OP_INPUTS] = { NULL }, *part[GPF__OP_INPUTS];
+            const double *part[GPF__OP_INPUTS];
             if (op->map) {
-                const gpf__op_trial one = gpf__op_part(r, none, 0, 1, part);
+                const gpf__op_trial one = gpf__op_part(r, NULL, 0, 1, part);
                 try_line(r, &one, i);
             } else {
                 try_line(r, &r->trial[(size_t)n % r->n_trials], i);
             }
         }
+    for (int i = 0; i < r->n_x; i++)
+        if (op->flags & GPF_OP_STEP && r->whole >> i & 1)
+            gpf__op_tried(r, "step", i, 1); /* there is nothing between whole numbers */
+    if (op->map && op->side && !r->status)
+        try_together(r);
     if (op->moved && op->side && !r->status)
         try_moved(r);
     if (op->flags & GPF_OP_STEP && r->n_x == 0)

@@ -106,9 +106,9 @@ static void watch(gpf__op_rig *r, const gpf__op_trial *t, const piece *x, const 
     for (size_t k = 0; y && k < y->size; k++)
         if (memcmp(&now[y->at + k], &then[y->at + k], sizeof *now) && !is_element(y, k)) {
             gpf__op_fault(r, "stays inside", -1,
-                          "%s: memory %zu places %s y (%zu elements) was written to", t->text,
-                          k < y->first ? y->first - k : k - y->first - t->ny + 1,
-                          k < y->first ? "before" : "past the end of", t->ny);
+                          "%s: memory beside y (%zu elements) was written to, %zu %s it", t->text,
+                          t->ny, k < y->first ? y->first - k : k - y->first - t->ny + 1,
+                          k < y->first ? "before" : "behind");
             break;
         }
     for (size_t k = 0; k < scratch + 2 * GUARD; k++)
@@ -215,12 +215,12 @@ gpf__op_trial gpf__op_part(const gpf__op_rig *r, const double *const *x, size_t 
     gpf__op_trial t = { .y = gpf_shape1((ptrdiff_t)m), .ny = m };
     t.ty = (gpf_tensor){ .rank = 1, .dim = { m, 1, 1, 1 } };
     gpf__tensor_dense(&t.ty);
-    gpf__format(t.text, sizeof t.text, "%zu elements", m);
+    gpf__format(t.text, sizeof t.text, m == 1 ? "one element" : "%zu elements", m);
     for (int i = 0; i < r->n_x; i++) {
         t.x[i] = t.y;
         t.tx[i] = t.ty;
         t.nx[i] = m;
-        part[i] = x[i] + from;
+        part[i] = x ? x[i] + from : NULL;
     }
     return t;
 }
@@ -652,8 +652,8 @@ static void try_single(const scene *s)
     for (size_t k = 0; k < s->t->ny; k++)
         if (!gpf__op_same_bits(s->y[k], s->x[0][k])) {
             gpf__op_fault(s->r, "SINGLE", -1,
-                          "%s: as many elements in y as in x, but %.12g of %.12g", s->t->text,
-                          s->y[k], s->x[0][k]);
+                          "%s: as many elements in y as in x, but of x = %.12g it makes %.12g",
+                          s->t->text, s->y[k], s->x[0][k]);
             return;
         }
 }

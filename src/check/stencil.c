@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #include "check/stencil.h"
 
+#include <float.h>
 #include <gsl/gsl_deriv.h>
 #include <gsl/gsl_math.h>
 #include <math.h>
@@ -14,6 +15,9 @@ typedef struct probe {
     const gpf__around *around;
     double origin;         /* what the points are counted from: the element's value; a grid's: 0 */
     double base, reaction; /* y at the base; how strongly it reacts, as a slope */
+    double noise;          /* of y */
+    double h0;             /* the first step */
+    double still;          /* y does not move at all nearer than that; 0: not looked for */
     double used;           /* step of the points GSL last asked for */
     /* The points of the last stencil, evaluated together, served to GSL one by one. */
     double at[4], y[4];
@@ -31,7 +35,7 @@ static void note(probe *p, size_t i)
     p->moved |= p->branch[i].n_changed > 0;
     p->tie |= p->branch[i].tie != 0;
     p->finite &= isfinite(p->y[i]) != 0;
-    p->reacted |= !(fabs(p->y[i] - p->base) <= p->around->noise);
+    p->reacted |= !(fabs(p->y[i] - p->base) <= p->noise);
     p->same &= p->branch[i].signature == p->branch[0].signature;
 }
 
@@ -63,6 +67,12 @@ static double value_at(double x, void *arg)
     p->moved |= b.n_changed > 0 && b.signature != p->branch[0].signature;
     p->finite &= isfinite(y) != 0;
     return y;
+}
+
+/* Nothing tells of pieces: a slope must prove itself to be the one next to the base. */
+static bool inferred(const probe *p)
+{
+    return !p->line->side;
 }
 
 static void reset(probe *p)
@@ -100,7 +110,7 @@ typedef struct slope {
  * `points` of it, over the step. */
 static double noise_error(const probe *p, double points, double h)
 {
-    return (points * p->around->noise + GSL_DBL_MIN) / fabs(h);
+    return (points * p->noise + GSL_DBL_MIN) / fabs(h);
 }
 
 /* GSL's five-point rule at the points just evaluated, without its adaptation, and the two parts of
@@ -270,7 +280,7 @@ static bool resolved(const probe *p, const slope *s)
  * truncation: y varies on a scale below the step. Nobody is accused with such a number. */
 static bool vague(const probe *p, const slope *s)
 {
-    const double rounding = GSL_DBL_EPSILON * fabs(p->base) + p->around->noise + GSL_DBL_MIN;
+    const double rounding = GSL_DBL_EPSILON * fabs(p->base) + p->noise + GSL_DBL_MIN;
     return !(s->error <= 0.01 * fabs(s->value)) && !(s->error * s->step <= 100 * rounding);
 }
 
@@ -302,7 +312,7 @@ static double reaction_of(const probe *p, double h)
 {
     double r = 0;
     for (size_t i = 0; i < 4; i++)
-        r = fmax(r, (fabs(p->y[i] - p->base) - p->around->noise) / h);
+        r = fmax(r, (fabs(p->y[i] - p->base) - p->noise) / h);
     return isfinite(r) ? r : 0;
 }
 
@@ -324,11 +334,60 @@ static bool silent(probe *p, double h, double h_max)
         bool defined = false, moves = false;
         for (size_t i = 0; i < 4; i++) {
             defined |= isfinite(p->y[i]) != 0;
-            moves |= fabs(p->y[i] - p->base) > p->around->noise;
+            moves |= fabs(p->y[i] - p->base) > p->noise;
         }
         if (moves || defined || k <= h)
             return defined && !moves;
     }
+}
+
+/* The least by which y, where it is defined, is off the base at one of the points, but more than
+ * that; infinity if it is nowhere. */
+static double least_move(const probe *p, double more)
+{
+    double least = INFINITY;
+    for (size_t i = 0; i < 4; i++) {
+        const double off = fabs(p->y[i] - p->base);
+        if (isfinite(off) && off > more)
+            least = fmin(least, off);
+    }
+    return least;
+}
+
+static bool unmoved(const probe *p, double more)
+{
+    return !(least_move(p, more) < INFINITY);
+}
+
+/* y does not move by more than so much: has it steps, as where digits are lost in 1e8 + y - 1e8, or is
+ * it constant? Steps are noise of the size of the least that y can move by. So large a change of the
+ * variable that y moves is looked for, and then the least such change: of a step there y moves at
+ * once by all of its height, behind the edge of a relu by next to nothing. */
+static void find_steps(probe *p, double h, double more)
+{
+    enum { FAR = 24, NARROW = 10 };
+    double lo = h, hi = h, least = INFINITY;
+    for (int k = 0; k < FAR && !(least < INFINITY); k += 2) {
+        lo = hi;
+        hi = ldexp(hi, 2);
+        central_points(p, hi);
+        least = least_move(p, more);
+    }
+    if (!(least < INFINITY)) {
+        /* Constant; or its digits are lost, and where it could move it is saturated. Then the claim
+         * has to be such that its change is plain beside y itself. */
+        p->still = ldexp(p->h0, 13);
+        p->noise = fmax(p->noise, 0x1p-14 * fabs(p->base) + GSL_DBL_EPSILON);
+        return;
+    }
+    for (int k = 0; k < NARROW; k++) {
+        const double mid = lo + (hi - lo) / 2;
+        central_points(p, mid);
+        least = fmin(least, least_move(p, more));
+        *(unmoved(p, more) ? &lo : &hi) = mid;
+    }
+    p->still = lo;
+    p->noise = fmax(p->noise, least);
 }
 
 /* A step too small for y to feel is no proof of independence. With a large one, y may only react
@@ -364,24 +423,19 @@ typedef struct side {
     slope s;
     double limit, change; /* largest difference of y from the base on this side */
     bool own_piece, finite;
-    bool jump; /* y differs from the base however near */
+    bool jump;   /* y differs from the base however near */
+    double near; /* inferred: nearest to the base at which it is known to be the slope there */
 } side;
-
-/* Nothing tells of pieces: a slope must prove itself to be the one next to the base. */
-static bool inferred(const probe *p)
-{
-    return !p->line->side;
-}
 
 /* Do the chords from the base to nearer and nearer points, until noise would hide that it is the
  * analytic value they lead to, tend to the slope as those of a smooth y do, in proportion to their
  * length? The points of the one-sided rule of step h are the last evaluated. */
-static bool leads_to_base(probe *p, double h, const slope *s, double h_min)
+static bool leads_to_base(probe *p, double h, const slope *s, double h_min, double *near)
 {
     enum { MOST = 8 };
     const double gap = fabs(p->e->analytic - s->value),
                  sag = fabs((p->y[3] - p->base) / h - s->value),
-                 rounding = 4 * GSL_DBL_EPSILON * fabs(p->base) + 2 * p->around->noise;
+                 rounding = 4 * GSL_DBL_EPSILON * fabs(p->base) + 2 * p->noise;
     bool hidden = false;
     double t = h;
     for (int n = 0; n < MOST && !hidden && fabs(t) >= h_min; n++) {
@@ -392,9 +446,10 @@ static bool leads_to_base(probe *p, double h, const slope *s, double h_min)
         for (int i = 0; i < 4 && !hidden; i++) {
             const double d = at[i] - p->origin, noise = rounding / fabs(d),
                          off = fabs((p->y[i] - p->base) / d - s->value);
-            if (!(off <= GPF__SAFETY * (s->error + noise) + 2 * sag * fabs(d / h)))
+            if (!(off <= GPF__SAFETY * s->error + noise + 2 * sag * fabs(d / h)))
                 return false;
             hidden = noise > gap / 4;
+            *near = fabs(d);
         }
     }
     return true;
@@ -424,17 +479,23 @@ static side inferred_side_slope(probe *p, double h, double h_min)
         if (!p->finite)
             continue;
         r.finite = true;
+        if (p->still == 0 && unmoved(p, 2 * p->noise)) {
+            central_points(p, h);
+            if (unmoved(p, 2 * p->noise)) /* on both sides */
+                find_steps(p, h, 2 * p->noise);
+            one_sided_points(p, h);
+        }
         r.change = reaction_of(p, 1);
         first = first > 0 ? first : r.change;
         r.s = one_sided(p, h);
         one_sided_points(p, h);
-        if (r.s.ok && leads_to_base(p, h, &r.s, h_min)) {
+        if (r.s.ok && leads_to_base(p, h, &r.s, h_min, &r.near)) {
             r.limit = p->base;
             return r;
         }
         r.s.ok = false;
     }
-    r.jump = r.change > 0.25 * first && r.change > 16 * p->around->noise;
+    r.jump = r.change > 0.25 * first && r.change > 16 * p->noise;
     return r;
 }
 
@@ -456,6 +517,13 @@ static side side_slope(probe *p, double h, double h_min)
         break;
     }
     return r;
+}
+
+/* Are both slopes known down to so near the base that it would be a rare accident if it lay between
+ * other kinks yet? Not where noise is large, or was taken to be by a kink. */
+static bool proven_near(const probe *p, const side both[2])
+{
+    return !inferred(p) || fmax(both[0].near, both[1].near) <= ldexp(p->h0, -12);
 }
 
 /* Both sides have a slope of their own: the analytic value must lie between them. */
@@ -485,11 +553,11 @@ static void between_slopes(probe *p, const side both[2])
                  slack = GPF__SAFETY * error + own_rounding(lo, hi, p->around->rounding),
                  jump = fabs(both[1].limit - both[0].limit);
     const bool outside = !(e->analytic >= lo - slack && e->analytic <= hi + slack),
-               unsure = vague(p, l) || vague(p, r);
+               unsure = vague(p, l) || vague(p, r) || !proven_near(p, both);
     if (!isfinite(e->analytic))
         conclude(e, unsure ? GPF_UNRESOLVED : GPF_WRONG, GPF_REASON_NOT_FINITE);
-    else if (jump > 0.5 * fmax(both[0].change, both[1].change) + 1e-9 * fabs(p->base) +
-                        4 * p->around->noise)
+    else if (jump >
+             0.5 * fmax(both[0].change, both[1].change) + 1e-9 * fabs(p->base) + 4 * p->noise)
         conclude(e, GPF_UNRESOLVED, GPF_REASON_JUMP);
     else if (outside)
         conclude(e, unsure ? GPF_UNRESOLVED : GPF_WRONG,
@@ -519,7 +587,7 @@ static bool looks_kinked(const probe *p)
 {
     const double wide = p->y[0] - 2 * p->base + p->y[1], near = p->y[2] - 2 * p->base + p->y[3],
                  size = fabs(p->y[0]) + fabs(p->y[1]) + fabs(p->y[2]) + fabs(p->y[3]),
-                 noise = 1e3 * GSL_DBL_EPSILON * size + 16 * p->around->noise;
+                 noise = 1e3 * GSL_DBL_EPSILON * size + 16 * p->noise;
     return fabs(wide) > noise && fabs(near) > 0.4 * fabs(wide);
 }
 
@@ -538,7 +606,21 @@ static bool wavers(probe *p, const slope *s, double gap)
         if (i % 2)
             apart |= !(fabs((p->y[i] - p->y[i - 1]) / (at[i] - at[i - 1]) - s->value) <= room);
     }
-    return apart || p->around->noise > 1e-3 * most;
+    return apart || p->noise > 1e-3 * most;
+}
+
+/* Is the base itself beside the line through the points near it, all on one side and by more than they
+ * are off each other? Then there are kinks, or a jump, nearer than they are. */
+static bool base_is_apart(probe *p, const slope *s)
+{
+    double least = INFINITY, most = -INFINITY;
+    central_points(p, fmax(ldexp(p->h0, -14), ldexp(fabs(p->e->value), -42)));
+    for (size_t i = 0; i < 4; i++) {
+        const double off = p->y[i] - p->base - s->value * (p->at[i] - p->origin);
+        least = fmin(least, off);
+        most = fmax(most, off);
+    }
+    return fmin(fabs(least), fabs(most)) > 4 * (most - least) + 8 * GSL_DBL_EPSILON * fabs(p->base);
 }
 
 /* The step law, when both values disagree: GSL's rule without adaptation at smaller and smaller
@@ -550,31 +632,51 @@ static void step_law(probe *p, const slope *first, double h_min)
     enum { UP = 2, MOST = 40, PLATEAU = 3 };
     gpf_element *e = p->e;
     raw s[MOST];
-    int n = 0;
-    for (int j = -UP; j < MOST - UP; j++) {
+    int n = 0, up = UP;
+    while (up < MOST / 2 && ldexp(first->step, 2 * up + 2) <= p->still)
+        up++;
+    for (int j = -up; j < MOST - up; j++) {
         const double h = ldexp(first->step, -2 * j);
         if (j > 0 && h < h_min)
             break;
         central_points(p, h);
+        if (inferred(p) && p->still == 0 && unmoved(p, 2 * p->noise)) {
+            find_steps(p, h, 2 * p->noise);
+            while (up < MOST / 2 && ldexp(first->step, 2 * up + 2) <= p->still)
+                up++;
+            j = -up - 1; /* from the largest step on */
+            n = 0;
+            continue;
+        }
         if (p->moved || !p->finite) {
             n = 0; /* only steps below the nearest kink count */
             continue;
         }
+        /* Rounding inside a kernel can make y a staircase: on a tread of it there is no slope. */
+        if (j > 0 && stirred(p) == 0 &&
+            fabs(first->value) * h <= 16 * GSL_DBL_EPSILON * fmax(fabs(e->value), fabs(p->base)))
+            break;
         s[n++] = raw_central(p, h);
         if (j > 0 && !(10 * s[n - 1].rounding < fabs(e->analytic - s[n - 1].value)))
             break;
     }
     slope best = { .error = INFINITY };
     int plateau = 0;
-    bool bent = inferred(p); /* at every step of the plateau a kink might account for the gap */
+    /* A kink that accounts for the gap does so at the smallest steps, too, where the curvature of a
+     * smooth y is gone. */
+    bool bent = inferred(p), asked = false;
     for (int i = n; i-- > 0; plateau++) {
         const double error = s[i].truncation + s[i].rounding;
         if (plateau > 0 && !(fabs(s[i].value - best.value) <=
                              GPF__SAFETY * (error + best.error) + 1e-12 * fabs(best.value)))
             break;
-        bent &= fabs(e->analytic - s[i].value) <=
-                GPF__SAFETY * error + s[i].bend +
-                    own_rounding(e->analytic, s[i].value, p->around->rounding);
+        const double gap = fabs(e->analytic - s[i].value),
+                     slack = GPF__SAFETY * error +
+                             own_rounding(e->analytic, s[i].value, p->around->rounding);
+        if (!asked && slack < gap / 2) {
+            asked = true;
+            bent &= gap <= slack + s[i].bend;
+        }
         if (error < best.error)
             best = (slope){ s[i].value, error, s[i].step, true };
     }
@@ -600,7 +702,8 @@ static void step_law(probe *p, const slope *first, double h_min)
         }
         /* A base value far off what lies around it, as at a pole: no step was small enough. */
         central_points(p, best.step);
-        unsure = unsure || looks_kinked(p) || wavers(p, &best, gap);
+        unsure = unsure || looks_kinked(p) || wavers(p, &best, gap) ||
+                 (inferred(p) && base_is_apart(p, &best));
     }
     /* GSL's own adapted value, where that is of the plateau */
     const bool same = fabs(first->value - best.value) <= GPF__SAFETY * (first->error + best.error);
@@ -745,17 +848,19 @@ static void decide(probe *p)
         conclude(e, GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
         return;
     }
-    if (!isfinite(p->around->noise)) { /* another rounding of it has no value at all */
+    if (!isfinite(p->noise)) { /* another rounding of it has no value at all */
         conclude(e, GPF_UNRESOLVED, GPF_REASON_NOISE);
         return;
     }
     /* y may vary on the element's own scale, however small that is beside its tensor's */
     const bool grid = p->line->grid;
     const double h0 = p->line->step > 0 ? p->line->step : first_step(e->value, p->around->typical);
+    p->h0 = h0;
     double h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
            h_max = fmax(ldexp(h0, 13), 0.0625);
     if (grid) { /* the step is all that is known of the scale; it must move the variable */
-        h_min = fmax(ldexp(h0, 16 - MIN_STEP_BITS), ldexp(fabs(e->value), -42));
+        h_min = e->value == 0 ? ldexp(h0, 16 - 2 * MIN_STEP_BITS)
+                              : fmax(ldexp(h0, 16 - MIN_STEP_BITS), ldexp(fabs(e->value), -42));
         h_max = ldexp(h0, 13);
     }
     double h = h0, kink_step = 0;
@@ -765,15 +870,20 @@ static void decide(probe *p)
     if (e->analytic == 0 &&
         (grid ? silent(p, h0, h_max) : !p->reacted && no_reaction_at_all(p, h_max))) {
         e->numeric = 0;
-        e->error = grid ? p->around->noise / h_max : p->moved ? near : stirred(p) / h_max;
+        e->error = grid ? p->noise / h_max : p->moved ? near : stirred(p) / h_max;
         e->step = h;
         conclude(e, GPF_VACUOUS, GPF_REASON_NO_REACTION);
         return;
     }
+    if (inferred(p) && unmoved(p, 0))
+        find_steps(p, h, 0);
     if (grid)
         central_points(p, h); /* they are known; others were asked for since */
-    if (inferred(p) && !p->finite && right_on_one_side(p, h, h_min))
-        return;
+    if (inferred(p) && !p->finite) {
+        if (right_on_one_side(p, h, h_min))
+            return;
+        central_points(p, h);
+    }
     /* Retreat to the largest stencil without a kink. One at the base point itself stays. */
     while (p->moved || !p->finite) {
         kink_step = h;
@@ -821,6 +931,7 @@ void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *
 {
     probe p = { .line = line, .e = e, .around = around, .base = around->base };
     p.origin = line->grid ? 0 : e->value;
+    p.noise = around->noise;
     e->numeric = e->error = e->step = e->left = e->right = e->left_error = e->right_error =
         e->kink_step = GSL_NAN;
     e->digits = 0;

@@ -280,6 +280,11 @@ int gpf_node_set_name(gpf_graph *g, gpf_node n, const char *name)
 static int check_shape(gpf_graph *g, const char *what, const char *name, gpf_shape s, bool free_n)
 {
     char text[64];
+    if (s.rank < 0 || s.rank > GPF_MAX_RANK) {
+        gpf__fail(g, GPF_ESHAPE, "%s %s has rank %d, 0 to %d are possible", what, name, s.rank,
+                  GPF_MAX_RANK);
+        return GPF_ESHAPE;
+    }
     gpf_shape_text(s, text, sizeof text);
     for (int i = 0; i < s.rank; i++)
         if (s.dim[i] < 1 && !(free_n && s.dim[i] == GPF_N)) {
@@ -446,6 +451,23 @@ static gpf_node fold_constants(gpf_graph *g, const gpf_op *op, const gpf_node *x
     return gpf_broadcast(g, gpf_const(g, y), shape);
 }
 
+/* Can node n, which a row's rule gave, stand for the op's result? */
+static bool is_stand_in(gpf_graph *g, const gpf_op *op, const char *rule, gpf_node n,
+                        gpf_shape shape)
+{
+    char got[64] = "no node", expected[64];
+    if (g->error.status)
+        return false;
+    const bool exists = n > GPF_POISON && (size_t)n < g->n;
+    if (exists && gpf_shape_equal(gpf__get(g, n)->shape, shape))
+        return true;
+    if (exists)
+        gpf_shape_text(gpf__get(g, n)->shape, got, sizeof got);
+    gpf__fail(g, GPF_ERULE, "the %s rule of %s returned %s, expected %s", rule, op->name, got,
+              gpf_shape_text(shape, expected, sizeof expected));
+    return false;
+}
+
 gpf_node gpf_apply(gpf_graph *g, const gpf_op *op, const gpf_node *x, int n_x, const gpf_attr *attr)
 {
     enum { ELEMENTWISE_MAX = 3 };
@@ -498,9 +520,9 @@ gpf_node gpf_apply(gpf_graph *g, const gpf_op *op, const gpf_node *x, int n_x, c
         y = find_equal(g, op, swapped, n_x, &a);
     }
     if (y != GPF_NONE)
-        return y;
+        return is_stand_in(g, op, "fold", y, shape) ? y : GPF_POISON;
     const gpf_node twin = op->stable ? op->stable(g, x, &a) : GPF_NONE;
-    if (twin == GPF_POISON)
+    if (twin != GPF_NONE && !is_stand_in(g, op, "stable", twin, shape))
         return GPF_POISON;
     const gpf__node like = {
         .op = op, .x = x, .n_x = n_x, .shape = shape, .attr = a, .stable = twin

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/arena.h"
 #include "gsl/gsl.h"
-#include "plan/plan.h"
 
 #include <float.h>
 #include <math.h>
@@ -39,17 +39,12 @@ static double typical_of_zero(const gpf__subject *s)
             least = fmin(least, fabs(s->x[j]));
             most = fmax(most, fabs(s->x[j]));
         }
-    return most > 0 ? fmin(fmax(1, least), most) : 1;
+    return most > 0 ? fmin(fmax(1, least), fmax(most, 0x1p-20)) : 1;
 }
 
 static double bound(const gsl_vector *v, size_t j, double none)
 {
     return v ? gsl_vector_get(v, j) : none;
-}
-
-bool gpf__inside(const gpf__subject *s, size_t j, double x)
-{
-    return x >= bound(s->how->lo, j, -INFINITY) && x <= bound(s->how->hi, j, INFINITY);
 }
 
 static double typical(const gpf__subject *s, size_t j, double zero)
@@ -66,6 +61,13 @@ static double typical(const gpf__subject *s, size_t j, double zero)
 double gpf__typical(const gpf__subject *s, size_t j)
 {
     return typical(s, j, s->x[j] == 0 ? typical_of_zero(s) : 0);
+}
+
+void gpf__typicals(const gpf__subject *s, double *all)
+{
+    const double zero = typical_of_zero(s);
+    for (size_t j = 0; j < s->n; j++)
+        all[j] = typical(s, j, zero);
 }
 
 gpf__column *gpf__column_alloc(gpf__subject *s)
@@ -118,25 +120,16 @@ static double factor_of(const gpf__column *c, size_t variable)
 static void call(gpf__column *c, double t, double *y)
 {
     gpf__subject *s = c->s;
-    bool inside = true;
     memcpy(c->x, s->x, s->n * sizeof *c->x);
-    for (size_t i = 0; i < c->n; i++) {
-        const size_t j = c->variable[i];
-        c->x[j] += t * factor_of(c, j);
-        inside = inside && gpf__inside(s, j, c->x[j]);
-    }
-    int status = GSL_FAILURE;
-    if (inside) {
-        status = gpf__values(s, c->x, y);
+    for (size_t i = 0; i < c->n; i++)
+        c->x[c->variable[i]] += t * factor_of(c, c->variable[i]);
+    if (gpf__is_inside(s, c->x)) {
+        gpf__call(s, GPF__F, &(gpf__args){ .x = c->x, .f = y });
         c->evaluations++;
+    } else {
+        for (size_t i = 0; i < s->m; i++)
+            y[i] = NAN;
     }
-    bool defined = status == GSL_SUCCESS;
-    for (size_t i = 0; i < s->m && defined; i++)
-        defined = isfinite(y[i]) != 0;
-    for (size_t i = 0; i < s->m && status; i++)
-        y[i] = NAN;
-    if (inside && !defined && !s->hole.seen)
-        s->hole = (gpf__hole){ true, c->variable[0], c->x[c->variable[0]], status };
 }
 
 /* The values at t, from memory if they are there; else in the place of those not asked for for the

@@ -31,7 +31,8 @@ bool gpf__is_fixed(const gpf__subject *s, size_t j)
 bool gpf__is_inside(const gpf__subject *s, const double *x)
 {
     for (size_t j = 0; j < s->n; j++)
-        if (!gpf__inside(s, j, x[j]))
+        if ((s->how->lo && x[j] < gsl_vector_get(s->how->lo, j)) ||
+            (s->how->hi && x[j] > gsl_vector_get(s->how->hi, j)))
             return false;
     return true;
 }
@@ -88,6 +89,19 @@ int gpf__element(gpf__subject *s, const gpf_element *e)
     if (!(gap <= t->max_gap))
         t->max_gap = isnan(t->max_gap) ? t->max_gap : gap; /* a NaN stays */
     return GSL_SUCCESS;
+}
+
+bool gpf__stop(gpf__subject *s, size_t done, size_t total)
+{
+    gpf_fdf *c = s->result;
+    const gpf_fdf_options *how = s->how;
+    size_t wrong = 0;
+    for (size_t p = 0; p < c->n_part; p++)
+        wrong += c->part[p].tally.count[GPF_WRONG];
+    if ((how->max_failures && wrong >= how->max_failures) ||
+        (how->progress && how->progress(how->progress_arg, done, total)))
+        c->stopped = true;
+    return c->stopped;
 }
 
 /* What is given. */
@@ -235,7 +249,7 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     c->x = (gsl_vector){ .size = n, .stride = 1, .data = malloc(n * sizeof(double)) };
     c->f = malloc(m * sizeof *c->f);
     c->names = copy_names(s->kind, n, s->how->names);
-    s->x = malloc((n + 3 * m) * sizeof *s->x);
+    s->x = malloc((n + 4 * m) * sizeof *s->x);
     const bool large = s->kind->has(s->structure, GPF__JU);
     const size_t room = gpf__machine_memory() / 16 / sizeof(double);
     const bool whole = !(large && s->how->fast);
@@ -247,6 +261,7 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     s->f = s->x + n;
     s->noise = s->f + m;
     s->spread = s->noise + m;
+    s->idle = s->spread + m;
     for (size_t j = 0; j < n; j++)
         s->x[j] = c->x.data[j] = gsl_vector_get(x, j);
     for (size_t i = 0; i < m; i++) {
@@ -256,6 +271,24 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     for (size_t k = 0; whole && k < m * n; k++)
         s->d[k] = GSL_NAN;
     return gpf__call_alloc(s);
+}
+
+/* The noise of f at the point, along a direction of all free variables, at the scale of each. */
+static int measure_noise(gpf__subject *s)
+{
+    double *v = malloc(s->n * sizeof *v);
+    if (!v)
+        return GSL_ENOMEM;
+    enum { NOISE_STREAM = 101 };
+    for (size_t j = 0; j < s->n; j++) {
+        const double u = gpf__uniform(s, NOISE_STREAM, j);
+        v[j] = gpf__is_fixed(s, j) ? 0 : gpf__typical(s, j) * (u < 0.5 ? u - 1 : u);
+    }
+    const int status = gpf__noise(s, v, s->noise);
+    for (size_t i = 0; i < s->m; i++)
+        s->noise[i] = fmax(s->noise[i], s->spread[i]);
+    free(v);
+    return status;
 }
 
 /* Explanations of numbers. */
@@ -297,8 +330,9 @@ static size_t fill_table(const gpf__subject *s, size_t part, table *t)
     return wrong;
 }
 
-/* What a total derivative in t has more than the partial one: dfdy f. */
-static void fill_total(const gpf__subject *s, double *total)
+/* What a total derivative in t has more than the partial one: dfdy f, by what is known of dfdy. Its
+ * error adds to that of the differences it is added to. */
+static void fill_total(const gpf__subject *s, double *total, double *error)
 {
     const gpf_fdf *c = s->result;
     for (size_t i = 0; i < s->m; i++)
@@ -306,8 +340,11 @@ static void fill_total(const gpf__subject *s, double *total)
     for (size_t k = 0; k < c->n_element; k++) {
         const gpf_element *e = &c->element[k];
         const size_t i = e->k / s->n_d, j = e->k % s->n_d;
-        if (e->tensor == 0) /* of what differences say, where they say something */
-            total[i] += (e->verdict == GPF_UNRESOLVED ? e->analytic : e->numeric) * s->f[j];
+        const bool wrong = e->verdict == GPF_WRONG;
+        if (e->tensor != 0)
+            continue;
+        total[i] += (wrong ? e->numeric : e->analytic) * s->f[j];
+        error[i] += fabs((wrong ? e->error : 1e-15 * e->analytic) * s->f[j]);
     }
 }
 
@@ -315,6 +352,14 @@ static void fill_total(const gpf__subject *s, double *total)
 static const char *part_title(const gpf__subject *s, const char *part)
 {
     return strcmp(part, "fdf") == 0 ? s->kind->indices < 2 ? "fdf's df" : "fdf's J" : part;
+}
+
+/* And what it was compared with; NULL: slopes. */
+static const char *part_truth(const char *part)
+{
+    return strcmp(part, "fvv") == 0                                ? "the second derivative"
+           : strcmp(part, "J' u") == 0 || strcmp(part, "J'J") == 0 ? "the product"
+                                                                   : NULL;
 }
 
 static int explain_table(gpf__subject *s, size_t part, table *t)
@@ -328,12 +373,13 @@ static int explain_table(gpf__subject *s, size_t part, table *t)
     const bool first = part == 0 && strcmp(p->name, s->kind->part) == 0,
                time = strcmp(p->name, "dfdt") == 0;
     if (time)
-        fill_total(s, t->total);
-    const gpf__count counts[] = { { (double)s->m, "the number of values" },
-                                  { (double)s->n_d, "the number of variables" } };
+        fill_total(s, t->total, t->error);
+    const gpf__count counts[] = { { (double)s->m, "the number of values", NULL },
+                                  { (double)s->n_d, "the number of variables", NULL } };
     const bool weights = s->how->weights && s->how->weights->stride == 1 && p->rows == s->m;
     const gpf__evidence e = { .part = (int)part,
                               .name = part_title(s, p->name),
+                              .truth = part_truth(p->name),
                               .column_name = first ? variable_name : NULL,
                               .arg = c,
                               .rows = p->rows,
@@ -355,11 +401,28 @@ static int explain_table(gpf__subject *s, size_t part, table *t)
     return status;
 }
 
+/* Products that are right beside a J that is not: nothing more is to be said of them. */
+static int explain_derived(gpf__subject *s, size_t part)
+{
+    gpf_explanation e = gpf__explanation(GPF_UNEXPLAINED, (int)part);
+    for (size_t i = s->n_explanation; i-- > 0;)
+        if (s->explanation[i].part == 0)
+            e.kind = s->explanation[i].kind;
+    const gpf_fdf_part *p = &s->result->part[part];
+    e.matched = p->tally.count[GPF_WRONG];
+    e.total = p->tally.checked;
+    gpf__format(e.text, sizeof e.text, "%s is that of the same wrong J as %s", p->name,
+                s->result->part[0].name);
+    return gpf__add(s, e);
+}
+
 static int explain_part(gpf__subject *s, size_t part)
 {
     const gpf_fdf_part *p = &s->result->part[part];
     if (p->tally.count[GPF_WRONG] == 0 || s->named >> part & 1)
         return GSL_SUCCESS;
+    if (s->derived >> part & 1)
+        return explain_derived(s, part);
     const size_t size = p->rows * p->cols;
     table t;
     t.analytic = malloc(size * sizeof *t.analytic);
@@ -383,6 +446,8 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
     gpf_fdf *c = s->result;
     size_t n = 0, first = 0;
     char label[128];
+    if (s->named >> part & 1)
+        return GSL_SUCCESS;
     for (size_t i = 0; i < c->n_element; i++) {
         const gpf_element *e = &c->element[i];
         if ((size_t)e->tensor == part && e->verdict == GPF_WRONG &&
@@ -390,7 +455,7 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
             first = i;
     }
     for (gpf__route r = 0; r < GPF__N_ROUTES; r++) /* has that been said? */
-        for (int o = 0; o < GPF__N_OUTPUTS; o++)
+        for (int o = 0; o < GPF__N_SLOTS; o++)
             if (r != GPF__F && (s->mishap[r].unfilled[o] || s->mishap[r].failures))
                 return GSL_SUCCESS;
     if (n == 0)
@@ -424,10 +489,12 @@ static int run(gpf__subject *s)
     const bool first = s->kind->has(s->structure, GPF__DF) ||
                        s->kind->has(s->structure, GPF__FDF) || s->kind->has(s->structure, GPF__JU);
     int status = gpf__probe(s);
-    if (!status && !first)
-        status = gpf__noise_here(s, NULL, s->noise);
+    if (!status)
+        status = measure_noise(s);
     if (!status && first)
         status = s->how->fast ? gpf__check_random(s) : gpf__check_jacobian(s);
+    if (!status && first)
+        status = gpf__check_beside(s);
     if (!status && !s->result->stopped)
         status = gpf__check_fdf_route(s);
     if (!status && !s->result->stopped)

@@ -21,7 +21,6 @@
 #include "check/stencil.h"
 
 #include <gradproof/gsl.h>
-#include <gsl/gsl_rng.h>
 
 /* What can be asked of a structure. */
 typedef enum gpf__route {
@@ -67,7 +66,7 @@ typedef enum gpf__slot {
     GPF__OUT_DT,
     GPF__OUT_V, /* args.out */
     GPF__OUT_JTJ,
-    GPF__N_OUTPUTS
+    GPF__N_SLOTS
 } gpf__slot;
 
 /* What outputs hold before a call. A NaN with a payload of its own can be told from every NaN that
@@ -81,23 +80,19 @@ double gpf__poison_number(gpf__slot o, size_t k);
 typedef struct gpf__mishap {
     bool wrote_x, wrote_outside;
     bool accumulates; /* set by the probe: outputs are zeroed before every call from then on */
-    bool adds[GPF__N_OUTPUTS];       /* to which of them it adds */
-    size_t failures;                 /* calls with a status other than GSL_SUCCESS */
-    int status;                      /* of the first of them */
-    double *at;                      /* n: the x of it */
-    size_t unfilled[GPF__N_OUTPUTS]; /* entries the poison was left in, in the call that had most */
-    size_t unfilled_first[GPF__N_OUTPUTS];
-    size_t nonfinite[GPF__N_OUTPUTS]; /* entries written, but NaN or infinite, in the last call */
-    size_t nonfinite_first[GPF__N_OUTPUTS];
+    bool adds[GPF__N_SLOTS]; /* to which of them it adds */
+    /* Its values belong to another x unless the route `prime` was called at this one: gpf__call does so
+     * from then on, so that all else can be judged. */
+    bool primed;
+    gpf__route prime;
+    size_t failures;               /* calls with a status other than GSL_SUCCESS */
+    int status;                    /* of the first of them */
+    double *at;                    /* n: the x of it */
+    size_t unfilled[GPF__N_SLOTS]; /* entries the poison was left in, in the call that had most */
+    size_t unfilled_first[GPF__N_SLOTS];
+    size_t nonfinite[GPF__N_SLOTS]; /* entries written, but NaN or infinite, in the last call */
+    size_t nonfinite_first[GPF__N_SLOTS];
 } gpf__mishap;
-
-/* Where f is not defined: it returned an error or a value that is not finite. */
-typedef struct gpf__hole {
-    bool seen;
-    size_t variable; /* the one that was moved, or the first of a group */
-    double x;        /* to this value */
-    int status;      /* 0: a value is not finite */
-} gpf__hole;
 
 /* One check in the making. */
 typedef struct gpf__subject gpf__subject;
@@ -109,6 +104,7 @@ struct gpf__subject {
     double *x;      /* n: where */
     double *f;      /* m: there */
     double *noise;  /* m: of f there, at least `spread`; gpf__check_jacobian measures it */
+    double *idle;   /* m: values that nobody wants */
     double *spread; /* m: by how much f differs from call to call at the same x */
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
@@ -119,9 +115,10 @@ struct gpf__subject {
     size_t n_calls[GPF__N_ROUTES];
     gpf__poison poison; /* what outputs hold before the next call */
     gpf__mishap mishap[GPF__N_ROUTES];
-    gpf__hole hole; /* the first one met by a difference */
     gpf_explanation *explanation;
     size_t n_explanation, room;
+    bool unsteady;    /* d at one x depends on calls at others: not to be differenced */
+    unsigned derived; /* bit p: part p is wrong as part 0 is, of which it is made */
     unsigned named; /* bit p: what is wrong with part p has been said, gpf__explain is not asked */
     struct gpf_fdf *result;
 };
@@ -139,7 +136,8 @@ bool gpf__is_poison(const gpf__subject *s, gpf__slot o, size_t k);
 
 /* How it behaves; fills s->f and s->d on the way and adds explanations. GSL_ENOMEM. probe.c */
 int gpf__probe(gpf__subject *s);
-int gpf__describe(gpf__subject *s); /* explanations of s->mishap, when all calls are made */
+int gpf__check_beside(gpf__subject *s); /* s->beside, when noise and part 0 are known */
+int gpf__describe(gpf__subject *s);     /* explanations of s->mishap, when all calls are made */
 int gpf__add(gpf__subject *s, gpf_explanation e); /* GSL_ENOMEM. fdf.c */
 /* The same: kind, part (-1: the whole) and a text. */
 int gpf__say(gpf__subject *s, gpf_explanation_kind kind, int part, const char *format, ...)
@@ -150,23 +148,17 @@ double gpf__uniform(const gpf__subject *s, size_t stream, size_t k);
 bool gpf__is_fixed(const gpf__subject *s, size_t j);
 bool gpf__is_inside(const gpf__subject *s, const double *x);
 
-/* f at x into y, m values, by the first route that gives it. Its status. scatter.c */
-int gpf__values(gpf__subject *s, const double *x, double *y);
-bool gpf__inside(const gpf__subject *s, size_t j,
-                 double x); /* the bounds of variable j. column.c */
-
-/* The noise of f's m values (ECnoise, 9 to 45 calls), at least that of rounding; infinity where it
- * cannot be told. Along direction v, whose elements are of the size of the variables' scales, inside
- * the bounds; NULL: a random one of all variables. It is a bound, some times the standard deviation.
- * GSL_ENOMEM. scatter.c */
-int gpf__noise_here(gpf__subject *s, const double *v, double *noise);
-
+/* The noise of f's m values along direction v, whose elements are of the size of the variables'
+ * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
+ * least that of rounding. GSL_ENOMEM. scatter.c */
+int gpf__noise(gpf__subject *s, const double *v, double *noise);
+/* Only what shows in a wide region and is not seen near by, before anything is called wrong: an
+ * iteration that is stopped at a tolerance stops alike at neighbouring points. 18 calls. */
+int gpf__noise_wide(gpf__subject *s, const double *v, double *noise);
 /* The same of anything: `values` gives `count` numbers at x. */
 typedef int gpf__sampled(void *arg, const double *x, double *values);
 int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
                  double *noise);
-/* Elements of random sign and 1/2 to 3/2 of each variable's typical size. */
-void gpf__random_direction(const gpf__subject *s, gsl_rng *r, double *v);
 
 /* F along variables that share no row: column j alone, or a group of a pattern. Points are kept, so
  * that all rows that ask for the same t cost one evaluation. column.c */
@@ -178,12 +170,19 @@ void gpf__column_free(gpf__column *c);
 void gpf__column_set(gpf__column *c, const size_t *variables, size_t n);
 /* Row i of it; valid until the next call. Outside the bounds its values are NaN and cost nothing. */
 gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
-double gpf__typical(const gpf__subject *s, size_t j); /* magnitude of variable j, for the step */
-size_t gpf__column_evaluations(const gpf__column *c); /* since it was set */
+double gpf__typical(const gpf__subject *s, size_t j);   /* magnitude of variable j, for the step */
+void gpf__typicals(const gpf__subject *s, double *all); /* n: of all of them */
+size_t gpf__column_evaluations(const gpf__column *c);   /* since it was set */
 
 /* All entries of parts 0 and dfdt into the result, and explanations of what is outside the pattern.
  * Stopped by progress or max_failures: s->result->stopped. GSL_ENOMEM. entries.c */
 int gpf__check_jacobian(gpf__subject *s);
+/* Single entries, decided like those: entry i,j into e, whose tensor, k, value and analytic are
+ * set. Rows of the variable asked for last share its points. NULL, GSL_ENOMEM without memory. */
+typedef struct gpf__entries gpf__entries;
+gpf__entries *gpf__entries_alloc(gpf__subject *s);
+void gpf__entries_free(gpf__entries *l);
+int gpf__entries_look(gpf__entries *l, size_t i, size_t j, gpf_element *e);
 
 /* A pattern, by columns and by rows, and groups of columns without a common row (A. R. Curtis, M. J.
  * D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, 1974). pattern.c */
@@ -226,8 +225,9 @@ bool gpf__part_tested(const gpf_fdf_part *p);
 gpf_fdf_part *gpf__part_named(struct gpf_fdf *c, const char *name);
 /* Entry k of a part: gpf_fdf_label. */
 char *gpf__entry_label(const struct gpf_fdf *c, size_t part, size_t k, char *buf, size_t size);
-/* A new part; its elements are then added in order, the first part's and dfdt's column by column:
- * gpf__check_jacobian puts them in order when they are all there. -1 without memory. fdf.c */
+/* Asks progress and max_failures; true (and result->stopped) if the check shall end. fdf.c */
+bool gpf__stop(gpf__subject *s, size_t done, size_t total);
+/* A new part; its elements are then added, in any order. -1 without memory. fdf.c */
 int gpf__part(gpf__subject *s, const char *name, size_t rows, size_t cols);
 int gpf__element(gpf__subject *s, const gpf_element *e); /* to part e->tensor, the last one */
 

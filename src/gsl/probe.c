@@ -9,7 +9,7 @@
 #include <string.h>
 
 /* Calls at one x beyond which a spread is believed. */
-enum { REPEATS = 6, PLACES = 2, N_SEGMENTS = 12 };
+enum { REPEATS = 6, PLACES = 2, N_SEGMENTS = 12, EITHER = GPF__N_ROUTES };
 enum { NEAR_STREAM = 1, U_STREAM, V_STREAM, ROUNDING_STREAM };
 
 /* Differences between two calls up to this part of the largest value are rounding: a sum in another
@@ -31,7 +31,8 @@ typedef struct segment {
     /* Calls that alternate between two places: */
     bool moved;       /* it depended on what was called before, */
     bool stale;       /* and was that of the other place whenever it was not right */
-    unsigned decides; /* bit of a route: it is always that of the place of that route's last call */
+    unsigned decides; /* bit of a route: it is always that of the place of that route's last call;
+                         bit EITHER: of the last call of f or fdf */
     gpf__route
         after; /* the call before the first that was not right; entry, one and other are its */
 } segment;
@@ -132,7 +133,7 @@ static int part_of(const gpf__subject *s, gpf__route r, gpf__slot o)
 /* One call, of all the outputs of its route. */
 static int call(probe *p, gpf__route r, int place, double *to)
 {
-    double *out[GPF__N_OUTPUTS] = { NULL };
+    double *out[GPF__N_SLOTS] = { NULL };
     for (size_t i = 0; i < p->n_segment; i++)
         if (p->segment[i].route == r)
             out[p->segment[i].out] = to + p->segment[i].at;
@@ -350,8 +351,8 @@ static void alternate(probe *p)
         }
     }
     order[n++] = route[0];
-    int last[GPF__N_ROUTES]; /* the place of each route's last call */
-    for (size_t r = 0; r < GPF__N_ROUTES; r++)
+    int last[GPF__N_ROUTES + 1]; /* the place of each route's last call, of f's or fdf's */
+    for (size_t r = 0; r <= EITHER; r++)
         last[r] = 1;
     for (size_t i = 0; i < n; i++) {
         const int place = i % 2 ? 1 : 0;
@@ -368,11 +369,13 @@ static void alternate(probe *p)
                 g->moved = true;
                 g->stale &= matches(p, g, p->again, 1 - place);
             }
-            for (size_t r = 0; r < GPF__N_ROUTES; r++)
+            for (size_t r = 0; r <= EITHER; r++)
                 if (!matches(p, g, p->again, last[r]))
                     g->decides &= ~(1u << r);
         }
         last[order[i]] = place;
+        if (order[i] == GPF__F || order[i] == GPF__FDF)
+            last[EITHER] = place;
     }
 }
 
@@ -395,29 +398,35 @@ static int say_random(gpf__subject *s, const segment *g)
     return gpf__add(s, e);
 }
 
+/* That of the x of another call: of which. */
+static int say_stale(gpf__subject *s, const segment *g, const char *name, const char *entry)
+{
+    gpf__mishap *h = &s->mishap[g->route];
+    const char *function = gpf__route_name(s->kind, g->route);
+    char which[96] = "of an earlier call";
+    const bool f = g->decides >> GPF__F & 1;
+    if (g->decides >> g->route & 1) {
+        gpf__format(which, sizeof which, "of %s's own call before", function);
+        h->primed = true;
+        h->prime = g->route;
+    } else if (f || g->decides >> EITHER & 1) {
+        gpf__format(which, sizeof which, "at which %s%s was called last", s->kind->f,
+                    f ? "" : " or fdf");
+        h->primed = true;
+        h->prime = GPF__F;
+    }
+    return gpf__say(s, GPF_STALE, -1, "%s is stale: it belongs to the x %s (%s is %.9g, not %.9g)",
+                    name, which, entry, g->other, g->one);
+}
+
 static int say_moved(gpf__subject *s, const segment *g)
 {
     char name[32], entry[64];
-    const char *function = gpf__route_name(s->kind, g->route);
     segment_name(s, g->route, g->out, name, sizeof name);
     entry_name(s, g->route, g->out, g->entry, entry, sizeof entry);
-    if (g->moved && g->stale) {
-        if (g->decides >> g->route & 1)
-            return gpf__say(s, GPF_STALE, -1,
-                            "%s is stale: it belongs to the x of %s's own call before (%s is %.9g, "
-                            "not %.9g)",
-                            name, function, entry, g->other, g->one);
-        for (gpf__route r = 0; r < GPF__N_ROUTES; r++)
-            if (g->decides >> r & 1 && has(s, r))
-                return gpf__say(s, GPF_STALE, -1,
-                                "%s is stale: it belongs to the x at which %s was called last (%s "
-                                "is %.9g, not %.9g)",
-                                name, gpf__route_name(s->kind, r), entry, g->other, g->one);
-        return gpf__say(
-            s, GPF_STALE, -1,
-            "%s is stale: it belongs to the x of an earlier call (%s is %.9g, not %.9g)", name,
-            entry, g->other, g->one);
-    }
+    s->unsteady |= g->route == GPF__DF || g->route == GPF__JU;
+    if (g->moved && g->stale)
+        return say_stale(s, g, name, entry);
     if (g->moved)
         return gpf__say(s, GPF_ORDER, -1,
                         "%s depends on what was called before: %s is %.9g, but %.9g after %s at "
@@ -599,7 +608,7 @@ static int describe_output(gpf__subject *s, gpf__route r, gpf__slot o)
 }
 
 /* d is right at x and the same beside it. */
-static int describe_beside(gpf__subject *s)
+int gpf__check_beside(gpf__subject *s)
 {
     const gpf_fdf_part *first = s->beside ? gpf__part_named(s->result, s->kind->part) : NULL;
     if (!first || first->tally.count[GPF_WRONG] || !first->tally.count[GPF_RIGHT])
@@ -613,19 +622,21 @@ static int describe_beside(gpf__subject *s)
         }
         /* f' - f - J (x' - x) = 0 for a linear f */
         const double off = fabs(s->beside[s->n + i] - linear);
-        if (off > 100 * s->noise[i] + 1e-9 * (size - fabs(s->f[i])) + 1e-13 * size)
+        if (off > 100 * s->noise[i] + 1e-9 * (size - fabs(s->f[i])) + 1e-13 * size) {
+            s->unsteady = true;
             return gpf__say(
                 s, GPF_STALE, -1,
                 "%s gives the same beside x to the last bit, although %s is not linear: "
                 "does it know x by its address?",
                 gpf__route_name(s->kind, GPF__DF), s->kind->f);
+        }
     }
     return GSL_SUCCESS;
 }
 
 int gpf__describe(gpf__subject *s)
 {
-    int status = describe_beside(s);
+    int status = GSL_SUCCESS;
     for (gpf__route r = 0; r < GPF__N_ROUTES && !status; r++) {
         const gpf__mishap *h = &s->mishap[r];
         const char *name = gpf__route_name(s->kind, r);
@@ -635,7 +646,7 @@ int gpf__describe(gpf__subject *s)
         if (h->wrote_outside && !status)
             status = gpf__say(s, GPF_WRITES_OUTSIDE, -1,
                               "%s writes to memory beside what it is given", name);
-        for (int o = 0; o < GPF__N_OUTPUTS && !status; o++)
+        for (int o = 0; o < GPF__N_SLOTS && !status; o++)
             status = describe_output(s, r, (gpf__slot)o);
     }
     return status;
@@ -723,10 +734,11 @@ static bool exchanged(const gpf__subject *s, const pair *p)
     return apart;
 }
 
-static bool said_of(const gpf__subject *s, gpf_explanation_kind kind, const char *of)
+/* Has it been said that a value depends on the calls before? Then it may differ here, too. */
+static bool order_matters(const gpf__subject *s)
 {
     for (size_t i = 0; i < s->n_explanation; i++)
-        if (s->explanation[i].kind == kind && strncmp(s->explanation[i].text, of, strlen(of)) == 0)
+        if (s->explanation[i].kind == GPF_STALE || s->explanation[i].kind == GPF_ORDER)
             return true;
     return false;
 }
@@ -750,6 +762,7 @@ static int explain_block(gpf__subject *s, int part, const char *name, size_t row
     }
     const gpf__evidence e = { .part = part,
                               .name = name,
+                              .truth = against,
                               .rows = rows,
                               .cols = cols,
                               .analytic = analytic,
@@ -799,10 +812,11 @@ static int explain_pair(gpf__subject *s, int part, const pair *p)
         return gpf__say(s, GPF_EXCHANGED, part,
                         "fdf exchanges its outputs: %s is put into df, and the derivative into f",
                         s->kind->f);
-    int status = GSL_SUCCESS;
-    if (!said_of(s, GPF_STALE, f_name))
-        status = explain_block(s, part, f_name, s->m, 1, p->f[1], p->f[0], p->error_f, s->kind->f);
-    if (status || said_of(s, GPF_STALE, d_name) || !has(s, GPF__DF))
+    if (order_matters(s))
+        return GSL_SUCCESS;
+    const int status =
+        explain_block(s, part, f_name, s->m, 1, p->f[1], p->f[0], p->error_f, s->kind->f);
+    if (status || !has(s, GPF__DF))
         return status;
     if (fdf_is_right(s, p))
         return gpf__say(s, GPF_INCOHERENT, part,

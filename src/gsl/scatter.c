@@ -8,15 +8,14 @@
 #include "gsl/gsl.h"
 
 #include <float.h>
-#include <gsl/gsl_rng.h>
 #include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
-enum { POINTS = 9, ORDERS = POINTS - 1, LEVELS = 3 };
+enum { POINTS = 9, ORDERS = POINTS - 1, LEVELS = 5, WIDE = 2 };
 
-/* Spacings in units of v: the usual one, and two for what varies within it. */
-static const double spacing[LEVELS] = { 0x1.4p-10, 0x1.4p-16, 0x1.4p-22 };
+/* Spacings in units of v: two so wide that an iteration stops elsewhere, the usual one, and two for
+ * what varies within it. */
+static const double spacing[LEVELS] = { 0x1.cp-5, 0x1.4p-6, 0x1.4p-10, 0x1.4p-16, 0x1.4p-22 };
 
 /* The largest of some values beside their standard deviation. */
 static const double BOUND = 2.5;
@@ -27,29 +26,65 @@ typedef struct sight {
     bool defined; /* finite everywhere */
     bool flat;    /* no two values differ */
     bool plain;   /* sigma is that of noise, not what is left of curvature */
-    bool kinked;  /* the second differences are those of one kink */
 } sight;
 
-/* The large ones are one, or two neighbours of one sign: of a kink between two points. */
-static bool one_kink(const double *t, size_t n)
+/* The second differences of one kink between two points: one is large, or two neighbours of one sign.
+ * Then the longer part beside it. */
+static bool beside_kink(const double *value, size_t *from, size_t *to)
 {
-    double most = 0;
-    size_t first = n, count = 0, last = 0;
-    for (size_t i = 0; i < n; i++)
+    double t[POINTS - 2], most = 0;
+    size_t first = POINTS, count = 0, last = 0;
+    for (size_t i = 0; i + 2 < POINTS; i++) {
+        t[i] = value[i] - 2 * value[i + 1] + value[i + 2];
         most = fmax(most, fabs(t[i]));
-    for (size_t i = 0; i < n; i++)
+    }
+    for (size_t i = 0; i + 2 < POINTS; i++)
         if (fabs(t[i]) > most / 8) {
-            first = first < n ? first : i;
+            first = first < POINTS ? first : i;
             last = i;
             count++;
         }
-    return count == 1 || (count == 2 && last == first + 1 && t[first] * t[last] > 0);
+    if (!(count == 1 || (count == 2 && last == first + 1 && t[first] * t[last] > 0)))
+        return false;
+    if (first + 2 > POINTS - (last + 1))
+        *to = first + 2;
+    else
+        *from = last + 1;
+    return true;
+}
+
+/* Of n values in a row, whose place is taken by their differences. */
+static void estimate(sight *s, double *t, size_t n)
+{
+    double sd[ORDERS + 1], gamma = 1;
+    bool both[ORDERS + 1];
+    for (size_t k = 1; k < n; k++) {
+        double squares = 0;
+        bool up = false, down = false;
+        gamma *= (double)k / (2 * (2 * (double)k - 1)); /* (k!)^2/(2k)! */
+        for (size_t i = 0; i < n - k; i++) {
+            t[i] = t[i + 1] - t[i];
+            up |= t[i] > 0;
+            down |= t[i] < 0;
+            squares += t[i] / s->range * (t[i] / s->range);
+        }
+        sd[k] = s->range * sqrt(gamma * squares / (double)(n - k));
+        both[k] = (up && down) || sd[k] == 0;
+    }
+    for (size_t k = 1; k + 2 < n && !s->plain; k++) {
+        const double hi = fmax(sd[k], fmax(sd[k + 1], sd[k + 2])),
+                     lo = fmin(sd[k], fmin(sd[k + 1], sd[k + 2]));
+        s->plain = hi <= 4 * lo && both[k];
+        s->sigma = sd[k];
+    }
+    if (!s->plain)
+        s->sigma = fmax(sd[n - 2], sd[n - 1]);
 }
 
 static sight look(const double *value, size_t stride)
 {
-    double t[POINTS], sd[ORDERS + 1], least = INFINITY, most = -INFINITY;
-    bool both[ORDERS + 1];
+    enum { ENOUGH = 5 };
+    double t[POINTS], least = INFINITY, most = -INFINITY;
     sight s = { .defined = true };
     for (size_t i = 0; i < POINTS; i++) {
         t[i] = value[i * stride];
@@ -60,35 +95,13 @@ static sight look(const double *value, size_t stride)
     s.range = most - least;
     s.size = fmax(fabs(most), fabs(least));
     s.flat = s.range == 0;
-    if (!s.defined || s.flat || !isfinite(s.range)) {
-        s.defined &= isfinite(s.range) != 0;
+    s.defined &= isfinite(s.range) != 0;
+    size_t from = 0, to = POINTS;
+    if (!s.defined || s.flat)
         return s;
-    }
-    double gamma = 1;
-    for (size_t k = 1; k <= ORDERS; k++) {
-        const size_t n = POINTS - k;
-        double squares = 0;
-        bool up = false, down = false;
-        gamma *= (double)k / (2 * (2 * (double)k - 1)); /* (k!)^2/(2k)! */
-        for (size_t i = 0; i < n; i++) {
-            t[i] = t[i + 1] - t[i];
-            up |= t[i] > 0;
-            down |= t[i] < 0;
-            squares += t[i] / s.range * (t[i] / s.range);
-        }
-        sd[k] = s.range * sqrt(gamma * squares / (double)n);
-        both[k] = (up && down) || sd[k] == 0;
-        if (k == 2)
-            s.kinked = one_kink(t, n);
-    }
-    for (size_t k = 1; k + 2 <= ORDERS && !s.plain; k++) {
-        const double hi = fmax(sd[k], fmax(sd[k + 1], sd[k + 2])),
-                     lo = fmin(sd[k], fmin(sd[k + 1], sd[k + 2]));
-        s.plain = hi <= 4 * lo && both[k];
-        s.sigma = sd[k];
-    }
-    if (!s.plain)
-        s.sigma = fmax(sd[ORDERS - 1], sd[ORDERS]);
+    const bool kinked = beside_kink(t, &from, &to);
+    if (!kinked || to - from >= ENOUGH)
+        estimate(&s, t + from, to - from);
     return s;
 }
 
@@ -104,7 +117,14 @@ typedef struct known {
  * iteration that stops at a tolerance is noise also where it stops alike at neighbouring points. */
 static bool believable(const sight *s)
 {
-    return s->plain && !s->kinked && s->sigma <= 1e-3 * s->range;
+    return s->plain && s->sigma <= 1e-3 * s->range;
+}
+
+/* From far away only what is no wave for certain. */
+static void learn_wide(known *k, const sight *s)
+{
+    if (s->defined && s->plain && s->sigma <= fmax(1e-6 * s->range, 2e-10 * s->size))
+        k->believed = fmax(k->believed, s->sigma);
 }
 
 static void learn(known *k, const sight *s)
@@ -121,6 +141,11 @@ static void learn(known *k, const sight *s)
         k->closed && !s->flat && s->plain ? fmax(s->sigma, fmin(k->sigma, 8 * s->sigma)) : s->sigma;
 }
 
+static bool inside(const gsl_vector *lo, const gsl_vector *hi, size_t j, double x)
+{
+    return !(lo && x < gsl_vector_get(lo, j)) && !(hi && x > gsl_vector_get(hi, j));
+}
+
 /* Points x + i h v, i = 0, 1, .., each variable in the direction, and as far, as its bounds allow. */
 static void place(const gpf__subject *s, const double *v, double h, size_t i, double *x)
 {
@@ -128,8 +153,8 @@ static void place(const gpf__subject *s, const double *v, double h, size_t i, do
     for (size_t j = 0; j < s->n; j++) {
         double step = h * v[j];
         const double end = (POINTS - 1) * step;
-        if (!gpf__inside(s, j, s->x[j] + end)) {
-            if (gpf__inside(s, j, s->x[j] - end)) {
+        if (!inside(lo, hi, j, s->x[j] + end)) {
+            if (inside(lo, hi, j, s->x[j] - end)) {
                 step = -step;
             } else {
                 const double up = hi ? gsl_vector_get(hi, j) - s->x[j] : INFINITY,
@@ -141,8 +166,8 @@ static void place(const gpf__subject *s, const double *v, double h, size_t i, do
     }
 }
 
-int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
-                 double *noise)
+static int measure(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
+                   bool wide, double *noise)
 {
     double *table = malloc(POINTS * (count + 1) * sizeof *table),
            *x = malloc((s->n + 1) * sizeof *x);
@@ -151,7 +176,7 @@ int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count,
     bool open = memory;
     for (size_t i = 0; memory && i < count; i++)
         k[i] = (known){ .sigma = -1 };
-    for (int level = 0; level < LEVELS && open; level++) {
+    for (int level = wide ? 0 : WIDE; level < (wide ? WIDE : LEVELS) && open; level++) {
         for (size_t p = 0; p < POINTS; p++) {
             double *y = table + p * count;
             place(s, v, spacing[level], p, x);
@@ -163,7 +188,10 @@ int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count,
         for (size_t i = 0; i < count; i++) {
             if (!k[i].closed) {
                 const sight seen = look(table + i, count);
-                learn(&k[i], &seen);
+                if (wide)
+                    learn_wide(&k[i], &seen);
+                else
+                    learn(&k[i], &seen);
             }
             open |= !k[i].closed;
         }
@@ -176,37 +204,23 @@ int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count,
     return memory ? GSL_SUCCESS : GSL_ENOMEM;
 }
 
-int gpf__values(gpf__subject *s, const double *x, double *y)
+int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
+                 double *noise)
 {
-    return gpf__call(s, GPF__F, &(gpf__args){ .x = x, .f = y });
+    return measure(s, values, arg, count, v, false, noise);
 }
 
 static int sampled_f(void *arg, const double *x, double *values)
 {
-    return gpf__values(arg, x, values);
+    return gpf__call(arg, GPF__F, &(gpf__args){ .x = x, .f = values });
 }
 
-void gpf__random_direction(const gpf__subject *s, gsl_rng *r, double *v)
+int gpf__noise(gpf__subject *s, const double *v, double *noise)
 {
-    for (size_t j = 0; j < s->n; j++) {
-        const double size = gpf__typical(s, j) * (0.5 + gsl_rng_uniform(r));
-        v[j] = gsl_rng_uniform(r) < 0.5 ? -size : size;
-    }
+    return measure(s, sampled_f, s, s->m, v, false, noise);
 }
 
-int gpf__noise_here(gpf__subject *s, const double *v, double *noise)
+int gpf__noise_wide(gpf__subject *s, const double *v, double *noise)
 {
-    if (v)
-        return gpf__scatter(s, sampled_f, s, s->m, v, noise);
-    double *random = malloc((s->n + 1) * sizeof *random);
-    gsl_rng *r = random ? gsl_rng_alloc(gsl_rng_mt19937) : NULL;
-    int status = r ? GSL_SUCCESS : GSL_ENOMEM;
-    if (r) {
-        gsl_rng_set(r, s->how->seed);
-        gpf__random_direction(s, r, random);
-        status = gpf__scatter(s, sampled_f, s, s->m, random, noise);
-    }
-    gsl_rng_free(r);
-    free(random);
-    return status;
+    return measure(s, sampled_f, s, s->m, v, true, noise);
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "config.h"
+#include "base/blas.h"
 #include "op/axes.h"
 #include "op/gemm.h"
 #include "op/tile.h"
@@ -63,13 +63,9 @@ static bool in_place(const gpf_tensor *t, factor *f)
  * faster up to about here and as fast beyond. gslcblas has none and is slower at any size. */
 static bool worth_a_blas(size_t m, size_t n, size_t k)
 {
-#ifdef GPF_CBLAS_PLAIN
-    (void)m, (void)n, (void)k;
-    return false;
-#else
     enum { NARROW = 32, LARGE = 128 * 128 * 128 };
-    return m > NARROW && n > NARROW && k > NARROW && (double)m * (double)n * (double)k >= LARGE;
-#endif
+    return m > NARROW && n > NARROW && k > NARROW && (double)m * (double)n * (double)k >= LARGE &&
+           !gpf__blas_is_plain();
 }
 
 static gpf__matrix matrix_of(const gpf_tensor *t)

@@ -20,7 +20,8 @@ enum { FACTORS = 256 };
 struct gpf__noise {
     const gpf_plan *plan;
     gpf__frame frame;
-    double *copy;   /* inputs of a step that adds up, dense, each off by a unit */
+    double *copy;   /* inputs of a step that rounds inside, each off by a unit */
+    bool *inside;   /* by step: rounds_inside */
     gpf_tensor *in; /* over these copies */
     const gpf_tensor **x;
     unsigned long long state;
@@ -30,9 +31,12 @@ struct gpf__noise {
     int single;
 };
 
-static bool adds_up(const gpf__step *s)
+/* Steps whose kernel rounds on its way to a result, so that units of the result do not tell: those
+ * that add up, and a row of the caller's, which may do anything inside (sin(a) b + b). Their inputs
+ * are off by units too. A map of the library is one rounding. */
+static bool rounds_inside(const gpf__step *s)
 {
-    return s->op && s->op->eval && !s->op->map;
+    return s->op && (!s->op->map || gpf_op_find(s->op->name, s->op->arity) != s->op);
 }
 
 static size_t copy_size(const gpf_plan *p)
@@ -40,7 +44,7 @@ static size_t copy_size(const gpf_plan *p)
     size_t most = 0;
     for (int i = 0; i < p->n_step; i++) {
         size_t n = 0;
-        for (int k = 0; adds_up(&p->step[i]) && k < p->step[i].n_in; k++)
+        for (int k = 0; rounds_inside(&p->step[i]) && k < p->step[i].n_in; k++)
             n += gpf__tensor_size(&p->value[p->in[p->step[i].first_in + k]].t);
         most = n > most ? n : most;
     }
@@ -67,7 +71,8 @@ gpf__noise *gpf__noise_alloc(const gpf_plan *p)
     const size_t head = (sizeof(gpf__noise) + 63) & ~(size_t)63, frame = gpf__frame_size(p),
                  copy = copy_size(p) * sizeof(double), in = (size_t)p->max_in * sizeof(gpf_tensor);
     gpf__noise *n =
-        gpf__aligned_alloc(head + frame + copy + in + (size_t)p->max_in * sizeof(gpf_tensor *));
+        gpf__aligned_alloc(head + frame + copy + in + (size_t)p->max_in * sizeof(gpf_tensor *) +
+                           (size_t)p->n_step * sizeof(bool));
     if (!n)
         return NULL;
     char *memory = (char *)n + head;
@@ -76,6 +81,9 @@ gpf__noise *gpf__noise_alloc(const gpf_plan *p)
     n->copy = (double *)(void *)(memory += frame);
     n->in = (gpf_tensor *)(void *)(memory += copy);
     n->x = (const gpf_tensor **)(void *)(memory + in);
+    n->inside = (bool *)(n->x + p->max_in);
+    for (int i = 0; i < p->n_step; i++)
+        n->inside[i] = rounds_inside(&p->step[i]);
     gpf__noise_restart(n);
     for (size_t i = 0; i < FACTORS; i++) {
         const double off = units(n) * 0x1p-52;
@@ -163,6 +171,23 @@ static gpf_tensor shaken(gpf__noise *n, const gpf_tensor *x, const gpf_op *op, d
     return copy;
 }
 
+/* The inputs of a map one after another, in the order of y's memory, every element off by a unit. */
+static void run_shaken_map(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
+{
+    const gpf_tensor *y = &t[s->value];
+    const size_t size = gpf__tensor_size(y);
+    const double *x[3] = { NULL, NULL, NULL };
+    for (int i = 0; i < s->n_in; i++) {
+        const gpf_tensor *in = &t[n->plan->in[s->first_in + i]];
+        const gpf__walk w = gpf__walk_make(in, y);
+        double *to = n->copy + (size_t)i * size;
+        gpf__walk_read(to, in->data, &w, 0, size);
+        shake(n, to, size);
+        x[i] = to;
+    }
+    s->op->map(size, y->data, x, &s->attr);
+}
+
 void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
 {
     const gpf_plan *p = n->plan;
@@ -170,7 +195,10 @@ void gpf__noise_step(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
     if (s->op && s->op->flags & GPF_OP_STEP)
         return;
     const gpf_tensor *y = &t[s->value];
-    if (adds_up(s)) {
+    const bool inside = n->inside[s - p->step];
+    if (inside && s->op->map) {
+        run_shaken_map(n, s, t);
+    } else if (inside) {
         double *copy = n->copy;
         for (int i = 0; i < s->n_in; i++) {
             const gpf_tensor *x = &t[p->in[s->first_in + i]];

@@ -86,7 +86,7 @@ static gpf__view view_of(const gpf_fdf *c)
     return (gpf__view){ .check = c,
                         .part = "part",
                         .analytic = "analytic",
-                        .output = "f",
+                        .output = c->kind->f,
                         .narrow = true,
                         .n_parts = gpf_fdf_n_parts(c),
                         .n_elements = gpf_fdf_n_elements(c),
@@ -155,19 +155,11 @@ static void put_calls(FILE *out, const gpf_fdf *c, const gpf_report_options *how
     const struct {
         size_t n;
         const char *name;
-    } counts[] = {
-        { calls.f, "f" }, { calls.df, "df" }, { calls.fdf, "fdf" }, { calls.fvv, "fvv" }
-    };
-    const char *sep = "\n  ";
-    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
-        if (i && !counts[i].n)
-            continue;
-        say(out, "%s%zu", sep, counts[i].n);
-        if (i == 0)
-            say(out, " call%s", plural(counts[i].n));
-        say(out, " of %s", counts[i].name);
-        sep = ", ";
-    }
+    } counts[] = { { calls.df, c->kind->df }, { calls.fdf, "fdf" }, { calls.fvv, "fvv" } };
+    say(out, "\n  %zu call%s of %s", calls.f, plural(calls.f), c->kind->f);
+    for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].n)
+            say(out, ", %zu of %s", counts[i].n, counts[i].name);
     if (how->seconds >= 0)
         say(out, ", %.3g s", how->seconds);
     fputc('\n', out);
@@ -183,21 +175,26 @@ static void append_gist(const gpf_fdf *c, const gpf_explanation *e, int known, c
     const char *text = e->text, *gist = text;
     if (prefix && !strncmp(text, part, prefix) && !strncmp(text + prefix, ": ", 2))
         gist += prefix + 2;
-    const char *end = strstr(gist, ": ");
-    if (e->part != known)
+    size_t n = 0;
+    while (gist[n] && strncmp(gist + n, ": ", 2) != 0 && strncmp(gist + n, "; ", 2) != 0)
+        n++;
+    if (e->part != known) {
+        n += (size_t)(gist - text);
         gist = text;
-    gpf__append(buf, size, "%.*s", end ? (int)(end - gist) : (int)strlen(gist), gist);
+    }
+    gpf__append(buf, size, "%.*s", (int)n, gist);
 }
 
-/* The first explanation of a severity; how many there are in *n. */
+/* The first explanation of a severity that says something; how many there are in *n. */
 static const gpf_explanation *first(const gpf_fdf *c, gpf_severity severity, size_t *n)
 {
     const gpf_explanation *found = NULL;
     *n = 0;
     for (size_t i = gpf_fdf_n_explanations(c); i-- > 0;) {
-        if (gpf_fdf_explanation(c, i)->severity != severity)
+        const gpf_explanation *e = gpf_fdf_explanation(c, i);
+        if (e->severity != severity || e->kind == GPF_UNEXPLAINED)
             continue;
-        found = gpf_fdf_explanation(c, i);
+        found = e;
         ++*n;
     }
     return found;
@@ -212,9 +209,9 @@ static void close_wrong(const gpf_fdf *c, char *buf, size_t size)
         const gpf_fdf_part *p = gpf_fdf_part_at(c, i);
         if (!p->tally.count[GPF_WRONG])
             continue;
+        const size_t of = block_of(c, i) ? p->block.total : p->tally.checked;
         gpf__append(buf, size, "%s%zu of %zu %s of %s", listed ? ", " : "",
-                    p->tally.count[GPF_WRONG], p->tally.checked,
-                    p->tally.checked == 1 ? "entry" : "entries", p->name);
+                    p->tally.count[GPF_WRONG], of, of == 1 ? "entry" : "entries", p->name);
         part = listed++ ? -1 : (int)i;
     }
     if (!fault)
@@ -298,12 +295,12 @@ int gpf_report_fdf_text(FILE *out, const gpf_fdf *c, const gpf_report_options *h
             fputs("\n  Kinks are inferred from one-sided slopes: a callback says nothing of its "
                   "kinks.\n",
                   out);
+        if (!status && gpf__table_has_blocks(&v))
+            gpf__table_blocks(out, &v, how);
         if (!status)
             status = gpf__table_tallies(out, &v);
         if (status)
             return status;
-        if (gpf__table_has_blocks(&v))
-            gpf__table_blocks(out, &v, how);
         put_calls(out, c, how);
     }
     put_closing(out, &v, how);

@@ -4,12 +4,12 @@
 #include "report/put.h"
 #include "report/table.h"
 
-/* "vjp" or "vjp of input 1". Returns buf. */
+/* "vjp" or "vjp, input 1". Returns buf. */
 static char *title_of(const gpf_op_case *e, char *buf, size_t size)
 {
     gpf__format(buf, size, "%s", e->aspect);
     if (e->input >= 0)
-        gpf__append(buf, size, " of input %d", e->input);
+        gpf__append(buf, size, ", input %d", e->input);
     return buf;
 }
 
@@ -42,24 +42,25 @@ static void put_cases(FILE *out, const gpf_op_check *c, const gpf_report_options
                 gpf_verdict_name((gpf_verdict)v));
 }
 
-/* "vjp of input 1 and 2 more of 24 things tried"; of a verdict that is there. */
+/* "2 of 24 things tried: vjp, input 1; aliasing"; nothing of a verdict that is not there. */
 static void close_verdict(const gpf_op_check *c, gpf_verdict verdict, char *buf, size_t size)
 {
+    enum { LISTED = 3 };
     const size_t n = gpf_op_check_n_cases(c);
-    size_t found = 0;
+    size_t found = 0, listed = 0;
     char title[96];
-    for (size_t i = 0; i < n; i++) {
-        const gpf_op_case *e = gpf_op_check_case(c, i);
-        if (e->verdict == verdict && found++ == 0)
-            gpf__append(buf, size, "%s%s", *buf ? "; " : "", title_of(e, title, sizeof title));
-    }
+    for (size_t i = 0; i < n; i++)
+        found += gpf_op_check_case(c, i)->verdict == verdict;
     if (found == 0)
         return;
-    if (found > 1)
-        gpf__append(buf, size, " and %zu more", found - 1);
-    if (verdict != GPF_WRONG)
-        gpf__append(buf, size, found > 1 ? " are %s" : " is %s", gpf_verdict_name(verdict));
-    gpf__append(buf, size, ", of %zu thing%s tried", n, plural(n));
+    gpf__append(buf, size, "%s%zu of %zu thing%s tried%s%s", *buf ? "; " : "", found, n, plural(n),
+                verdict == GPF_WRONG ? "" : " ",
+                verdict == GPF_WRONG ? "" : gpf_verdict_name(verdict));
+    for (size_t i = 0; i < n && listed < LISTED; i++)
+        if (gpf_op_check_case(c, i)->verdict == verdict)
+            gpf__append(buf, size, "%s %s", listed++ ? ";" : ":",
+                        title_of(gpf_op_check_case(c, i), title, sizeof title));
+    gpf__append(buf, size, "%s", found > listed ? "; .." : "");
 }
 
 static void put_closing(FILE *out, const gpf_op_check *c, const gpf_report_options *how)
@@ -78,11 +79,15 @@ static void put_closing(FILE *out, const gpf_op_check *c, const gpf_report_optio
         close_verdict(c, GPF_UNRESOLVED, text, sizeof text);
         close_verdict(c, GPF_VACUOUS, text, sizeof text);
     }
-    if (!*text)
-        gpf__append(text, sizeof text,
-                    right == n ? "all %zu things tried, %zu times in all"
-                               : "%zu things tried, %zu times in all",
-                    n, tried);
+    if (o == GPF_OUTCOME_UNTESTED && !*text)
+        gpf__append(text, sizeof text, "no derivative was; ");
+    else if (!*text && right == n)
+        gpf__append(text, sizeof text, "all ");
+    if (o != GPF_OUTCOME_WRONG && right == n)
+        gpf__append(text, sizeof text, "%zu things tried, %zu times in all", n, tried);
+    else if (o == GPF_OUTCOME_RIGHT)
+        gpf__append(text, sizeof text, "%zu of %zu things tried, %zu times in all", right, n,
+                    tried);
     gpf__close(out, how, o, NULL, text);
 }
 

@@ -22,25 +22,30 @@ static inline void say(FILE *out, const char *format, ...)
 
 /* Names and claims come from files: no control character of theirs may reach a terminal, nor those
  * that UTF-8 has from U+0080 on. */
-static inline int is_control(const char *s)
+static inline int control(const char *s) /* how many bytes of one begin here */
 {
     const unsigned char c = (unsigned char)s[0], next = c ? (unsigned char)s[1] : 0;
-    return c < ' ' || c == 127 || (c == 0xc2 && next >= 0x80 && next < 0xa0);
+    if (c == 0xc2 && next >= 0x80 && next < 0xa0)
+        return 2;
+    return c < ' ' || c == 127;
+}
+
+/* In place; returns s. */
+static inline char *clean(char *s)
+{
+    for (char *at = s; *at; at++)
+        for (int n = control(at); n > 0; n--)
+            at[n - 1] = ' ';
+    return s;
 }
 
 static inline void put_clean(FILE *out, const char *s)
 {
-    for (; *s; s++)
-        putc(is_control(s) ? ' ' : *s, out);
-}
-
-/* The same in place; returns s. */
-static inline char *clean(char *s)
-{
-    for (char *at = s; *at; at++)
-        if (is_control(at))
-            *at = ' ';
-    return s;
+    while (*s) {
+        const int n = control(s);
+        putc(n ? ' ' : *s, out);
+        s += n ? n : 1;
+    }
 }
 
 /* The sign of a zero or a NaN says nothing. */
@@ -57,14 +62,13 @@ static inline const char *plural(size_t n)
     return n == 1 ? "" : "s";
 }
 
-/* Words of a text from column `at` on, wrapped to 79 columns and indented. */
-static inline void put_words(FILE *out, const char *text, int at, int indent)
+/* Words of a text from column `at` on, wrapped to a width and indented. */
+static inline void put_words_within(FILE *out, int width, const char *text, int at, int indent)
 {
-    enum { WIDTH = 79 };
     while (*text) {
         char word[256];
         const int n = (int)strcspn(text, " ");
-        if (at + 1 + n > WIDTH) {
+        if (at + 1 + n > width) {
             say(out, "\n%*s", indent - 1, "");
             at = indent - 1;
         }
@@ -74,6 +78,11 @@ static inline void put_words(FILE *out, const char *text, int at, int indent)
         text += n + (text[n] == ' ');
     }
     fputc('\n', out);
+}
+
+static inline void put_words(FILE *out, const char *text, int at, int indent)
+{
+    put_words_within(out, 79, text, at, indent);
 }
 
 /* ANSI colours of the words that carry a verdict. */

@@ -158,7 +158,7 @@ static void put_table(FILE *out, const gpf__view *v, const gpf_report_options *h
 static void put_vacuous(FILE *out, const gpf__view *v)
 {
     enum { SHOWN = 8 };
-    size_t i = 0;
+    size_t i = 0, listed = 0;
     for (size_t t = 0; t < v->n_parts; t++) {
         gpf_tally tally = v->tally(v->check, (int)t);
         size_t vacuous = tally.count[GPF_VACUOUS], shown = 0, without_path = 0;
@@ -177,22 +177,26 @@ static void put_vacuous(FILE *out, const gpf__view *v)
         }
         if (vacuous == 0)
             continue;
-        say(out, "\n  %s: ", clean(name));
+        char text[768];
+        gpf__format(text, sizeof text, "%s: ", name);
         if (vacuous == tally.checked)
-            say(out, vacuous == 1 ? "vacuous" : "all %zu vacuous", vacuous);
+            gpf__append(text, sizeof text, vacuous == 1 ? "vacuous" : "all %zu vacuous", vacuous);
         else
-            say(out, "%zu of %zu vacuous:%s%s", vacuous, tally.checked, which,
-                vacuous > SHOWN ? " ..." : "");
-        if (v->narrow && vacuous != tally.checked)
-            fputs(";\n     ", out);
-        else
-            fputc(';', out);
-        fputc(' ', out);
-        put_clean(out, v->output);
+            gpf__append(text, sizeof text, "%zu of %zu vacuous:%s%s", vacuous, tally.checked, which,
+                        vacuous > SHOWN ? " ..." : "");
         if (without_path == vacuous)
-            say(out, " does not depend on %s", vacuous == 1 ? "it" : "them");
+            gpf__append(text, sizeof text, "; %s does not depend on %s", v->output,
+                        vacuous == 1 ? "it" : "them");
         else
-            say(out, " is bit for bit the same at every step");
+            gpf__append(text, sizeof text, "; %s is bit for bit the same at every step", v->output);
+        fputs(listed++ ? " " : "\n ", out);
+        if (v->narrow) {
+            put_words(out, text, 1, 6);
+        } else {
+            fputc(' ', out);
+            put_clean(out, text);
+            fputc('\n', out);
+        }
     }
 }
 
@@ -228,10 +232,8 @@ int gpf__table_elements(FILE *out, const gpf__view *v, const gpf_report_options 
             say(out, "  ... and %zu more %s (--all shows every element)\n", more[k],
                 gpf_verdict_name(shown[k]));
     free(rows);
-    if (!how->all && v->tally(v->check, -1).count[GPF_VACUOUS]) {
+    if (!how->all && v->tally(v->check, -1).count[GPF_VACUOUS])
         put_vacuous(out, v);
-        fputc('\n', out);
-    }
     return GSL_SUCCESS;
 }
 
@@ -341,7 +343,7 @@ int gpf__table_tallies(FILE *out, const gpf__view *v)
         put_tally(out, &l, clean(v->name(v->check, t, name, sizeof name)),
                   v->shape(v->check, t, shape, sizeof shape), &tally, digits);
     }
-    if (listed > 1 && !blocks) {
+    if (listed > 1 && !blocks && !v->narrow) {
         gpf_tally tally = v->tally(v->check, -1);
         if (digits_text(v, 0, v->n_elements, digits, sizeof digits))
             return GSL_ENOMEM;
@@ -417,6 +419,10 @@ void gpf__table_blocks(FILE *out, const gpf__view *v, const gpf_report_options *
     block_line title = { { "", "shape", "covered/total", "too small", "untested", "directions",
                            "evaluations", "error seen", "covers |a| >=" } };
     gpf__format(title.cell[PART], sizeof title.cell[PART], "%s", v->part);
+    if (v->narrow) {
+        gpf__format(title.cell[COVERED], sizeof title.cell[COVERED], "covered");
+        gpf__format(title.cell[LEAST], sizeof title.cell[LEAST], "|a| >=");
+    }
     int width[N_BLOCK_CELLS];
     bool directions = false;
     size_t single = 0;
@@ -445,14 +451,17 @@ void gpf__table_blocks(FILE *out, const gpf__view *v, const gpf_report_options *
         directions |= b->directions > 0;
         single += v->tally(v->check, (int)t).checked;
     }
-    if (directions)
-        say(out,
-            "\n  An error above 'error seen' in any one element of a %s, whatever the errors "
-            "of\n"
-            "  the others, would have been seen with probability >= %g; that is a relative error\n"
-            "  above %g of elements of at least the size in the last column. Smaller ones are\n"
-            "  not covered.\n",
-            v->part, GPF_FAST_PROBABILITY, GPF_FAST_RELATIVE);
+    if (directions) {
+        char text[512];
+        gpf__format(text, sizeof text,
+                    "An error above 'error seen' in any one element of a %s, whatever the errors "
+                    "of the others, would have been seen with probability >= %g; that is a "
+                    "relative error above %g of elements of at least the size in the last column. "
+                    "Smaller ones are not covered.",
+                    v->part, GPF_FAST_PROBABILITY, GPF_FAST_RELATIVE);
+        fputs("\n ", out);
+        put_words_within(out, v->narrow ? 79 : 86, text, 1, 2);
+    }
     if (single)
         say(out, "%s  %zu element%s checked one by one.\n", directions ? "" : "\n", single,
             single == 1 ? " was" : "s were");

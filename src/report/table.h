@@ -16,7 +16,7 @@ struct gpf__view {
     const char *part;     /* what a part is called: "tensor" */
     const char *analytic; /* what the values under test are called: "backprop" */
     const char *output;   /* what they are derivatives of: "loss" */
-    bool narrow;          /* 80 columns: what says nothing here is left out */
+    bool narrow;          /* 80 columns: what says nothing here is left out, and no sum of parts */
     size_t n_parts, n_elements, n_explanations;
     const gpf_element *(*element)(const void *check, size_t i);
     const gpf_explanation *(*explanation)(const void *check, size_t i);

@@ -6,23 +6,14 @@
 
 #include "base/arena.h"
 #include "graph/graph.h"
+#include "gsl/sweep.h"
 #include "op/rows.h"
 #include "plan/plan.h"
 
-#include <gradproof/grad.h>
-#include <math.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct gpf__residuals {
-    size_t n_x, n, m; /* tensors of params, their elements, residuals */
-    gpf_node *x;
-    gpf_plan *values, *slopes;
-    gpf_workspace *values_ws, *slopes_ws;
-    gpf_point *point; /* of the Jacobian's own: with the directions */
-    gpf_node *data;   /* leaves that are taken over from the point asked about */
-    size_t n_data;
-    double *direction; /* n */
+    gpf__sweeps *sweeps;
 };
 
 typedef struct search {
@@ -207,17 +198,6 @@ static int split(search *s, const gpf_node *xs, size_t n)
     return status;
 }
 
-static int make_plan(gpf_graph *g, const gpf_node *outputs, size_t n, size_t N, gpf_plan **plan,
-                     gpf_workspace **ws, gpf_diag *why)
-{
-    int status = gpf__plan_make(g, outputs, n, N, NULL, 0, false, plan);
-    if (!status) {
-        *ws = gpf__workspace_make(*plan);
-        status = *ws ? GSL_SUCCESS : GSL_ENOMEM;
-    }
-    return status ? gpf__diag(why, status, "%s", gpf__plan_error(status)) : GSL_SUCCESS;
-}
-
 /* A factor may not be negative. One that depends on data is only known when they are: a negative one
  * then makes its residuals NaN. */
 static int judge_factor(search *s, gpf_node x, size_t N)
@@ -226,10 +206,11 @@ static int judge_factor(search *s, gpf_node x, size_t N)
     gpf_plan *plan = NULL;
     gpf_workspace *ws = NULL;
     gpf_point *at = NULL;
-    int status = make_plan(s->g, &c, 1, N, &plan, &ws, s->why);
+    int status = gpf__plan_make(s->g, &c, 1, N, NULL, 0, false, &plan);
     if (!status && plan->n_data == 0 && plan->n_params == 0) {
         at = gpf_point_alloc(s->g, N);
-        status = at ? gpf_plan_run(plan, ws, at) : gpf__diag(s->why, GSL_ENOMEM, "no memory");
+        ws = gpf__workspace_make(plan);
+        status = at && ws ? gpf_plan_run(plan, ws, at) : GSL_ENOMEM;
         for (size_t i = 0; !status && i < gpf_plan_output_size(plan, 0); i++)
             if (!(gpf_workspace_output(ws, 0)[i] >= 0)) {
                 char label[200];
@@ -243,70 +224,14 @@ static int judge_factor(search *s, gpf_node x, size_t N)
     gpf_point_free(at);
     gpf_workspace_free(ws);
     gpf_plan_free(plan);
-    return status;
+    return status && status != GPF_EDATA ? gpf__diag(s->why, status, "%s", gpf__plan_error(status))
+                                         : status;
 }
 
 /* sqrt(2 c) x, a residual: half its square is c x^2. */
 static gpf_node residual(gpf_graph *g, gpf_node x, gpf_node c)
 {
     return gpf_mul(g, gpf_sqrt(g, gpf__scale(g, 2, c)), x);
-}
-
-/* The data leaf that is the direction of x: "<name>.dot", again if it is there from another loop. */
-static gpf_node direction_of(gpf_graph *g, gpf_node x)
-{
-    char name[160];
-    const gpf_shape shape = gpf_node_shape(g, x);
-    for (int i = 0;; i++) {
-        gpf__format(name, sizeof name, "%.120s.dot", gpf_node_name(g, x));
-        if (i > 0)
-            gpf__append(name, sizeof name, "%d", i);
-        const gpf_node there = gpf_graph_find(g, name);
-        if (there == GPF_NONE)
-            return gpf_data(g, name, shape);
-        if (gpf_node_is_data(g, there) && gpf_shape_equal(gpf_node_shape(g, there), shape))
-            return there;
-    }
-}
-
-/* The plan whose outputs, one after another, are J v for the directions v that are bound. */
-static int make_slopes(gpf__residuals *r, gpf_graph *g, gpf_node *rho, size_t n, size_t N,
-                       gpf_diag *why)
-{
-    const size_t n_given = gpf_graph_n_data(g);
-    gpf_node *dots = malloc(r->n_x * sizeof *dots);
-    if (!dots)
-        return gpf__diag(why, GSL_ENOMEM, "no memory for a Jacobian");
-    for (size_t i = 0; i < r->n_x; i++)
-        dots[i] = direction_of(g, r->x[i]);
-    for (size_t k = 0; k < n && !gpf_graph_status(g, NULL); k++) {
-        gpf_node slope;
-        if (gpf_jvp(g, rho[k], r->x, dots, r->n_x, &slope) == GSL_SUCCESS)
-            rho[k] = slope != GPF_NONE
-                         ? slope
-                         : gpf_broadcast(g, gpf_const(g, 0), gpf_node_shape(g, rho[k]));
-    }
-    int status = gpf_graph_status(g, why);
-    if (!status)
-        status = make_plan(g, rho, n, N, &r->slopes, &r->slopes_ws, why);
-    if (!status) {
-        r->point = gpf_point_alloc(g, N);
-        r->data = malloc((n_given + 1) * sizeof *r->data);
-        r->direction = calloc(r->n, sizeof *r->direction);
-        if (!r->point || !r->data || !r->direction)
-            status = gpf__diag(why, GSL_ENOMEM, "no memory for a Jacobian");
-    }
-    for (size_t i = 0; !status && i < n_given; i++)
-        r->data[r->n_data++] = gpf_graph_data(g, i);
-    for (size_t i = 0, at = 0; !status && i < r->n_x; i++) {
-        gpf_point_bind(r->point, dots[i], r->direction + at);
-        at += gpf_shape_size(gpf_node_shape(g, r->x[i]), N);
-        for (size_t k = 0; k < r->n_data; k++)
-            if (r->data[k] == dots[i])
-                r->data[k] = r->data[--r->n_data];
-    }
-    free(dots);
-    return status;
 }
 
 static int make(gpf__residuals *r, search *s, const gpf_node *xs, size_t n, size_t N)
@@ -317,10 +242,9 @@ static int make(gpf__residuals *r, search *s, const gpf_node *xs, size_t n, size
     size_t n_rho = 0;
     for (gpf_node x = 1; x <= s->loss; x++)
         n_rho += s->square[x] != GPF_NONE;
-    r->x = malloc(n * sizeof *r->x);
     gpf_node *rho = malloc((n_rho + 1) * sizeof *rho);
-    if (!r->x || !rho)
-        status = gpf__diag(s->why, GSL_ENOMEM, "no memory for a sum of squares");
+    if (!rho)
+        return gpf__diag(s->why, GSL_ENOMEM, "no memory for a sum of squares");
     n_rho = 0;
     for (gpf_node x = 1; x <= s->loss && !status; x++)
         if (s->square[x] != GPF_NONE) {
@@ -330,21 +254,19 @@ static int make(gpf__residuals *r, search *s, const gpf_node *xs, size_t n, size
     if (!status)
         status = gpf_graph_status(s->g, s->why);
     if (!status)
-        status = make_plan(s->g, rho, n_rho, N, &r->values, &r->values_ws, s->why);
-    for (size_t i = 0; i < n; i++)
-        r->n += gpf_shape_size(gpf_node_shape(s->g, xs[i]), N);
-    for (size_t i = 0; !status && i < n_rho; i++)
-        r->m += gpf_plan_output_size(r->values, i);
-    if (!status && r->m > gpf__machine_memory() / 16 / sizeof(double) / r->n)
-        status = gpf__diag(s->why, GPF_ELIMIT,
-                           "lm: a Jacobian of %zu residuals by %zu params takes more than a "
-                           "sixteenth of this machine's memory; bfgs needs none",
-                           r->m, r->n);
+        status = gpf__sweeps_make(s->g, rho, n_rho, xs, n, N, &r->sweeps, s->why);
+    if (!status)
+        status = gpf__sweeps_plan(r->sweeps, GPF__SWEEP_VALUES, s->why);
     if (!status) {
-        memcpy(r->x, xs, n * sizeof *xs);
-        r->n_x = n;
-        status = make_slopes(r, s->g, rho, n_rho, N, s->why);
+        const size_t rows = gpf__sweeps_m(r->sweeps), cols = gpf__sweeps_n(r->sweeps);
+        if (rows > gpf__machine_memory() / 16 / sizeof(double) / cols)
+            status = gpf__diag(s->why, GPF_ELIMIT,
+                               "lm: a Jacobian of %zu residuals by %zu params takes more than a "
+                               "sixteenth of this machine's memory; bfgs needs none",
+                               rows, cols);
     }
+    if (!status)
+        status = gpf__sweeps_plan(r->sweeps, GPF__SWEEP_JACOBIAN, s->why);
     free(rho);
     return status;
 }
@@ -375,45 +297,28 @@ void gpf__residuals_free(gpf__residuals *r)
 {
     if (!r)
         return;
-    gpf_workspace_free(r->values_ws);
-    gpf_plan_free(r->values);
-    gpf_workspace_free(r->slopes_ws);
-    gpf_plan_free(r->slopes);
-    gpf_point_free(r->point);
-    free(r->data);
-    free(r->direction);
-    free(r->x);
+    gpf__sweeps_free(r->sweeps);
     free(r);
 }
 
 size_t gpf__residuals_size(const gpf__residuals *r)
 {
-    return r->m;
+    return gpf__sweeps_m(r->sweeps);
 }
 
 int gpf__residuals_run(gpf__residuals *r, const gpf_point *at, double *out)
 {
-    const int status = gpf_plan_run(r->values, r->values_ws, at);
-    if (status == GSL_SUCCESS)
-        memcpy(out, gpf_workspace_output(r->values_ws, 0), r->m * sizeof *out);
-    return status;
+    const int status = gpf__sweeps_place(r->sweeps, at, NULL);
+    return status ? status
+                  : gpf__sweeps_run(r->sweeps, GPF__SWEEP_VALUES, NULL,
+                                    gpf__numbers(out, gpf__sweeps_m(r->sweeps)));
 }
 
-/* Column j of J is J e_j. */
 int gpf__residuals_jacobian(gpf__residuals *r, const gpf_point *at, double *J)
 {
-    const gsl_vector *theta = gpf_point_params(at), *own = gpf_point_params(r->point);
-    memcpy(own->data, theta->data, theta->size * sizeof *theta->data);
-    for (size_t i = 0; i < r->n_data; i++)
-        gpf_point_bind(r->point, r->data[i], gpf_point_values(at, r->data[i]));
-    int status = GSL_SUCCESS;
-    for (size_t j = 0; j < r->n && !status; j++) {
-        r->direction[j] = 1;
-        status = gpf_plan_run(r->slopes, r->slopes_ws, r->point);
-        r->direction[j] = 0;
-        const double *column = gpf_workspace_output(r->slopes_ws, 0);
-        for (size_t i = 0; !status && i < r->m; i++)
-            J[i * r->n + j] = column[i];
-    }
-    return status;
+    const size_t m = gpf__sweeps_m(r->sweeps), n = gpf__sweeps_n(r->sweeps);
+    const int status = gpf__sweeps_place(r->sweeps, at, NULL);
+    return status ? status
+                  : gpf__sweeps_run(r->sweeps, GPF__SWEEP_JACOBIAN, NULL,
+                                    (gpf__grid){ J, m, n, n, 1 });
 }

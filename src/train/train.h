@@ -51,11 +51,11 @@ enum { GPF__CONVERGED = -1 };
 int gpf__minimizer_iterate(gpf__minimizer *m, double *theta, double *f, double *gradient);
 
 /* A loss that is a sum of squares, as residuals r with loss = |r|^2 / 2 (and what does not depend on
- * the params), and their Jacobian by forward sweeps over the graph. residuals.c */
+ * the params), and their Jacobian by sweeps over the graph (gsl/sweep.h). residuals.c */
 typedef struct gpf__residuals gpf__residuals;
 /* loss = sum of sum(c_i * square(r_i)), no c_i negative or depending on the xs. GPF_EDATA with what is
  * in the way in *why. N: batch size of the points it will be run at. Extends the graph, also by data
- * leaves for directions, <param>.dot, that nobody else has to bind. */
+ * leaves for directions, gpf.dot.<param>, that nobody else has to bind. */
 int gpf__residuals_make(gpf_graph *g, gpf_node loss, const gpf_node *xs, size_t n, size_t N,
                         gpf__residuals **r, gpf_diag *why);
 void gpf__residuals_free(gpf__residuals *r);

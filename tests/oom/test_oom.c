@@ -4,12 +4,13 @@
  * objects must still work. Linked with --wrap=malloc and so on, and against a library built with
  * GPF_TINY_CHUNKS, in which no arena hides an allocation behind another. */
 #define _POSIX_C_SOURCE 200809L /* fmemopen */
-#include "../unit/help.h"
+#include "../unit/fdf_test.h"
 
 #include "train/archive.h"
 #include "train/train.h"
 
 #include <errno.h>
+#include <jansson.h>
 
 static unsigned long count, fail_at, failed;
 static bool counting, persistent;
@@ -845,8 +846,331 @@ static int op_checkpoint(double *result)
     return status;
 }
 
+/* A net as all structures, by constants as directions and by leaves. */
+static int op_gsl(double *result)
+{
+    net n = made();
+    const gpf_node t = gpf_data(n.g, "t", gpf_shape0());
+    const gpf_node h = gpf_tanh(n.g, gpf_matmul(n.g, n.X, n.xs[0]));
+    const gpf_node loss = gpf_mean(n.g, gpf_square(n.g, h), GPF_ALL_AXES);
+    const gpf_node pushed = gpf_mul(n.g, gpf_sin(n.g, n.xs[2]), t);
+    const gpf_node many = gpf_mul(n.g, h, h);
+    gpf_point_free(n.at);
+    place(&n);
+    gsl_multimin_function_fdf f;
+    gsl_multifit_nlinear_fdf fit;
+    gsl_multilarge_nlinear_fdf large;
+    gsl_odeiv2_system ode;
+    gpf_gsl *b = NULL, *c = NULL;
+    begin();
+    gpf_diag why = { .status = 0 };
+    gpf_gsl *a = gpf_gsl_alloc(n.g, loss, NULL, 0, n.at, &why);
+    int status = a ? gpf_gsl_multimin(a, &f, &why) : why.status;
+    if (!status) {
+        b = gpf_gsl_alloc(n.g, many, &n.X, 1, n.at, &why);
+        status = b ? gpf_gsl_multifit_nlinear(b, &fit, &why) : why.status;
+    }
+    if (!status)
+        status = gpf_gsl_multilarge_nlinear(b, &large, &why);
+    if (!status) {
+        c = gpf_gsl_alloc(n.g, pushed, &n.xs[2], 1, n.at, &why);
+        status = c ? gpf_gsl_odeiv2(c, t, &ode, &why) : why.status;
+    }
+    end();
+    if (status == GSL_SUCCESS) {
+        gsl_vector *df = gsl_vector_alloc(f.n);
+        f.fdf(gpf_point_params(n.at), f.params, result, df);
+        *result += gsl_vector_get(df, 0) + (double)fit.n + (double)large.p + (double)ode.dimension;
+        gsl_vector_free(df);
+    }
+    gpf_gsl_free(a);
+    gpf_gsl_free(b);
+    gpf_gsl_free(c);
+    unmake(&n);
+    return status;
+}
+
+/* Reports of a callback with every verdict and of an op, as text and as JSON. */
+static int op_reports(double *result)
+{
+    static char text[1 << 17];
+    fake *k = fake_alloc("gsl_multimin_function_fdf", 3, 1);
+    gpf_element *e = fake_part(k, "df", 1, 3);
+    fake_verdict(k, &e[0], GPF_KINK, GPF_REASON_BETWEEN);
+    fake_verdict(k, &e[1], GPF_VACUOUS, GPF_REASON_NO_REACTION);
+    fake_verdict(k, &e[2], GPF_WRONG, GPF_REASON_FLAT_GAP);
+    fake_explanation(k, GPF_SINGLE, GPF_FAULT, 0, "df[2] is 2 times the slope");
+    static gpf_op_check *c; /* made once: it takes longer than all reports */
+    c = c ? c : gpf_check_op(gpf_op_find("tanh", 1), NULL, NULL);
+    FILE *out = fmemopen(text, sizeof text, "w");
+    assert_true(c && out);
+    json_set_alloc_funcs(malloc, free);
+    begin();
+    int status = gpf_report_fdf_text(out, &k->c, NULL);
+    status = status ? status : gpf_report_fdf_json(out, &k->c, NULL);
+    status = status ? status : gpf_report_op_text(out, c, NULL);
+    status = status ? status : gpf_report_op_json(out, c, NULL);
+    end();
+    *result = status ? 0 : (double)ftell(out);
+    fclose(out);
+    fake_free(k);
+    return status;
+}
+
+/* A verdict is not lost with its report. */
+static int op_require(double *result)
+{
+    static gpf_required r;
+    gpf_graph *g = gpf_graph_alloc();
+    const gpf_node w = gpf_param(g, "w", gpf_shape1(3));
+    const gpf_node f = gpf_sum(g, gpf_sin(g, w), GPF_ALL_AXES), wrong = gpf_sin(g, w);
+    gpf_point *at = gpf_point_alloc(g, 0);
+    gsl_vector_set_all(gpf_point_params(at), 0.3);
+    gpf_check *c = gpf_check_alloc(g, f, &w, &wrong, 1, 0, 1, NULL);
+    assert_int_equal(gpf_check_run(c, at, NULL, NULL), GSL_SUCCESS);
+    begin();
+    const gpf_outcome o = gpf_require_check(&r, c, "c");
+    end();
+    assert_int_equal(o, GPF_OUTCOME_WRONG);
+    const int status = strstr(r.text, "no memory for the report") ? GSL_ENOMEM : GSL_SUCCESS;
+    *result = status ? 0 : (double)strlen(r.text);
+    gpf_check_free(c);
+    gpf_point_free(at);
+    gpf_graph_free(g);
+    return status;
+}
+
+/* A row alone, of one shape: what is tried of it is the same for any. */
+static int op_row(double *result)
+{
+    const gpf_shape shape = gpf_shape0();
+    const gpf_op_options how = { .shapes = &shape, .n_shapes = 1, .points = 1 };
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_op_check *c = gpf_check_op(gpf_op_find("sign", 1), &how, &why);
+    end();
+    for (size_t i = 0; c && i < gpf_op_check_n_cases(c); i++)
+        *result += (double)gpf_op_check_case(c, i)->tried;
+    const int status = c ? GSL_SUCCESS : why.status;
+    gpf_op_check_free(c);
+    return status;
+}
+
 /* To add an operation: its function above, its line here. `least` is a contract: fewer points of
  * failure mean that allocations are no longer seen, not that the walk became cheap. */
+/* Callbacks of all structures, right ones and wrong ones: f_i = a_i sin(x_0 + i) + x_1 x_2 and so on,
+ * by the same formulas. */
+static double wrong_by;
+
+static double fit_value(size_t i, const double *x)
+{
+    return sin(x[0] + (double)i) + x[1] * x[2] * x[2];
+}
+
+static double fit_slope(size_t i, size_t j, const double *x)
+{
+    return wrong_by * (j == 0 ? cos(x[0] + (double)i) : j == 1 ? x[2] * x[2] : 2 * x[1] * x[2]);
+}
+
+static int fit_f(const gsl_vector *x, void *p, gsl_vector *f)
+{
+    (void)p;
+    for (size_t i = 0; i < f->size; i++)
+        gsl_vector_set(f, i, fit_value(i, x->data));
+    return GSL_SUCCESS;
+}
+
+static int fit_df(const gsl_vector *x, void *p, gsl_matrix *J)
+{
+    (void)p;
+    for (size_t i = 0; i < J->size1; i++)
+        for (size_t j = 0; j < 3; j++)
+            gsl_matrix_set(J, i, j, fit_slope(i, j, x->data));
+    return GSL_SUCCESS;
+}
+
+static int fit_fdf(const gsl_vector *x, void *p, gsl_vector *f, gsl_matrix *J)
+{
+    fit_f(x, p, f);
+    fit_df(x, p, J);
+    gsl_matrix_scale(J, wrong_by);
+    return GSL_SUCCESS;
+}
+
+static int fit_fvv(const gsl_vector *x, const gsl_vector *v, void *p, gsl_vector *fvv)
+{
+    const double *a = x->data, *b = v->data;
+    (void)p;
+    for (size_t i = 0; i < fvv->size; i++)
+        gsl_vector_set(fvv, i,
+                       -sin(a[0] + (double)i) * b[0] * b[0] + 4 * a[2] * b[1] * b[2] * wrong_by +
+                           2 * a[1] * b[2] * b[2]);
+    return GSL_SUCCESS;
+}
+
+static int fit_product(CBLAS_TRANSPOSE_t trans, const gsl_vector *x, const gsl_vector *u, void *p,
+                       gsl_vector *v, gsl_matrix *JTJ)
+{
+    const size_t m = trans == CblasTrans ? u->size : v->size;
+    (void)p;
+    gsl_vector_set_zero(v);
+    for (size_t i = 0; i < m; i++)
+        for (size_t j = 0; j < 3; j++) {
+            const double d = fit_slope(i, j, x->data);
+            if (trans == CblasTrans)
+                v->data[j] += wrong_by * d * u->data[i];
+            else
+                v->data[i] += d * u->data[j];
+            for (size_t k = 0; JTJ && k <= j; k++)
+                *gsl_matrix_ptr(JTJ, j, k) =
+                    (i ? gsl_matrix_get(JTJ, j, k) : 0) + d * fit_slope(i, k, x->data);
+        }
+    return GSL_SUCCESS;
+}
+
+static int fit_ode(double t, const double y[], double dydt[], void *p)
+{
+    const double x[] = { y[0], y[1], t };
+    (void)p;
+    dydt[0] = fit_value(0, x);
+    dydt[1] = fit_value(1, x);
+    return GSL_SUCCESS;
+}
+
+static int fit_ode_jacobian(double t, const double y[], double *dfdy, double dfdt[], void *p)
+{
+    const double x[] = { y[0], y[1], t };
+    (void)p;
+    for (size_t i = 0; i < 2; i++) {
+        dfdy[2 * i] = fit_slope(i, 0, x);
+        dfdy[2 * i + 1] = fit_slope(i, 1, x);
+        dfdt[i] = fit_slope(i, 2, x);
+    }
+    return GSL_SUCCESS;
+}
+
+/* What was found, in one number. */
+static int sum_up(gpf_fdf *c, const gpf_diag *why, double *result)
+{
+    if (!c)
+        return why->status;
+    for (size_t i = 0; i < gpf_fdf_n_elements(c); i++)
+        *result += (double)(gpf_fdf_element(c, i)->verdict + 1) * (double)(i + 1);
+    *result += 1e6 * (double)gpf_fdf_n_explanations(c) + (double)gpf_fdf_outcome(c);
+    gpf_fdf_free(c);
+    return GSL_SUCCESS;
+}
+
+static int op_callbacks(double *result)
+{
+    enum { VALUES = 4 };
+    const gsl_multifit_function_fdf fit = {
+        .f = fit_f, .df = fit_df, .fdf = fit_fdf, .n = VALUES, .p = 3
+    };
+    const gsl_multifit_nlinear_fdf nlinear = {
+        .f = fit_f, .df = fit_df, .fvv = fit_fvv, .n = VALUES, .p = 3
+    };
+    const gsl_multilarge_nlinear_fdf large = {
+        .f = fit_f, .df = fit_product, .fvv = fit_fvv, .n = VALUES, .p = 3
+    };
+    const gsl_odeiv2_system ode = { fit_ode, fit_ode_jacobian, 2, NULL };
+    double at[] = { 0.4, -0.9, 1.3 };
+    gsl_vector_view x = gsl_vector_view_array(at, 3);
+    gpf_fdf_options how = gpf_fdf_defaults();
+    int status = GSL_SUCCESS;
+    for (int k = 0; k < 3 && !status; k++) { /* right, wrong, along directions */
+        gpf_diag why = { .status = 0 };
+        wrong_by = k == 1 ? 2 : 1;
+        how.fast = k == 2;
+        begin();
+        gpf_fdf *c = gpf_check_multifit_fdf(&fit, &x.vector, &how, &why);
+        end();
+        status = sum_up(c, &why, result);
+        begin();
+        if (!status)
+            c = gpf_check_multifit_nlinear_fdf(&nlinear, &x.vector, &how, &why);
+        end();
+        status = status ? status : sum_up(c, &why, result);
+        begin();
+        if (!status)
+            c = gpf_check_multilarge_nlinear_fdf(&large, &x.vector, &how, &why);
+        end();
+        status = status ? status : sum_up(c, &why, result);
+        begin();
+        if (!status)
+            c = gpf_check_odeiv2(&ode, 1.3, at, &how, &why);
+        end();
+        status = status ? status : sum_up(c, &why, result);
+    }
+    return status;
+}
+
+/* With a pattern that is too small, where J says so and where only f does. */
+static int op_callback_pattern(double *result)
+{
+    enum { VALUES = 4 };
+    const gsl_multifit_nlinear_fdf nlinear = { .f = fit_f, .df = fit_df, .n = VALUES, .p = 3 };
+    double at[] = { 0.4, -0.9, 1.3 };
+    gsl_vector_view x = gsl_vector_view_array(at, 3);
+    gsl_spmatrix *pattern = gsl_spmatrix_alloc(VALUES, 3);
+    for (size_t i = 0; i < VALUES; i++)
+        gsl_spmatrix_set(pattern, i, i % 3, 1);
+    gpf_fdf_options how = gpf_fdf_defaults();
+    how.pattern = pattern;
+    gpf_diag why = { .status = 0 };
+    wrong_by = 2;
+    begin();
+    gpf_fdf *c = gpf_check_multifit_nlinear_fdf(&nlinear, &x.vector, &how, &why);
+    end();
+    gsl_spmatrix_free(pattern);
+    return sum_up(c, &why, result);
+}
+
+/* A callback along directions, one entry of whose gradient is wrong. */
+static double squares(const gsl_vector *x, void *arg)
+{
+    double y = 0;
+    (void)arg;
+    for (size_t j = 0; j < x->size; j++)
+        y += (double)(j + 1) * gsl_vector_get(x, j) * gsl_vector_get(x, j);
+    return y;
+}
+
+static void squares_df(const gsl_vector *x, void *arg, gsl_vector *df)
+{
+    (void)arg;
+    for (size_t j = 0; j < x->size; j++)
+        gsl_vector_set(df, j, (j == 21 ? -2 : 2) * (double)(j + 1) * gsl_vector_get(x, j));
+}
+
+static void squares_fdf(const gsl_vector *x, void *arg, double *f, gsl_vector *df)
+{
+    *f = squares(x, arg);
+    squares_df(x, arg, df);
+}
+
+static int op_fdf_fast(double *result)
+{
+    enum { VARIABLES = 40 };
+    double at[VARIABLES];
+    for (size_t j = 0; j < VARIABLES; j++)
+        at[j] = 0.3 + 0.07 * (double)j;
+    const gsl_vector_view x = gsl_vector_view_array(at, VARIABLES);
+    const gsl_multimin_function_fdf f = { squares, squares_df, squares_fdf, VARIABLES, NULL };
+    gpf_fdf_options how = gpf_fdf_defaults();
+    how.fast = 1;
+    gpf_diag why = { .status = 0 };
+    begin();
+    gpf_fdf *c = gpf_check_multimin_fdf(&f, &x.vector, &how, &why);
+    end();
+    if (c) {
+        assert_int_equal(gpf_fdf_outcome(c), GPF_OUTCOME_WRONG);
+        *result = (double)gpf_fdf_n_elements(c);
+    }
+    gpf_fdf_free(c);
+    return c ? GSL_SUCCESS : why.status;
+}
+
 static const struct {
     const char *name;
     operation *run;
@@ -872,7 +1196,7 @@ static const struct {
     { "rows of a model", op_model_rows, 170 },
     { "table", op_table, 20 },
     { "optimizer", op_optimizer, 1 },
-    { "sum of squares", op_residuals, 300 },
+    { "sum of squares", op_residuals, 600 },
     { "minimizer", op_minimizer, 1 },
     { "training", op_train, 300 },
     { "training with all samples", op_train_all, 200 },
@@ -883,6 +1207,13 @@ static const struct {
     { "archive", op_archive, 55 },
     { "params in a file", op_params, 38 },
     { "checkpoint", op_checkpoint, 400 },
+    { "graph as callbacks", op_gsl, 1000 },
+    { "callback along directions", op_fdf_fast, 60 },
+    { "reports of callbacks and ops", op_reports, 300 },
+    { "requirement", op_require, 2 },
+    { "check of callbacks", op_callbacks, 600 },
+    { "pattern of a callback", op_callback_pattern, 40 },
+    { "check of a row", op_row, 100 },
 };
 
 static int attempt(operation *run, unsigned long at, bool go_on, double *result)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Every derivative rule of every op, right and with each fault in turn: the check must pass the
- * one and flag the other. */
+ * one and flag the other; in a graph, and of the row alone. */
 #include "planted/plant.h"
 
 #include <gsl/gsl_rng.h>
@@ -89,8 +89,49 @@ static void free_run(gpf_check *c, gpf_graph *g, gpf_point *at)
     gpf_graph_free(g);
 }
 
+/* The row alone. */
+static gpf_op_check *run_alone(const gpf_op *op, const gpf_op *like)
+{
+    const setup *s = like->map ? NULL : find_setup(like->name);
+    const gpf_shape square[] = { gpf_shape2(3, 3), gpf_shape2(3, 3) };
+    gpf_diag why;
+    gpf_op_check *c = gpf_check_op(op,
+                                   &(gpf_op_options){ .attr = s && s->has_attr ? &s->attr : NULL,
+                                                      .n_x = s ? s->arity : 0,
+                                                      .shapes = s ? s->x : square,
+                                                      .n_shapes = 1,
+                                                      .points = 1,
+                                                      .seed = 3 },
+                                   &why);
+    if (!c)
+        printf("# %s: %s\n", op->name, why.text);
+    return c;
+}
+
+/* Is the rule of that input what is accused? */
+static bool names_rule(const gpf_op_check *c, int slot)
+{
+    bool named = false;
+    for (size_t i = 0; c && i < gpf_op_check_n_cases(c); i++) {
+        const gpf_op_case *e = gpf_op_check_case(c, i);
+        named = named || (e->verdict == GPF_WRONG && e->input == slot &&
+                          (!strcmp(e->aspect, "vjp") || !strcmp(e->aspect, "beside edges")));
+    }
+    return named;
+}
+
+static void print_wrong(const gpf_op_check *c)
+{
+    for (size_t i = 0; c && i < gpf_op_check_n_cases(c); i++) {
+        const gpf_op_case *e = gpf_op_check_case(c, i);
+        if (e->verdict == GPF_WRONG || e->verdict == GPF_UNRESOLVED)
+            printf("#   %s of input %d: %s\n", e->aspect, e->input, e->text);
+    }
+}
+
 int main(void)
 {
+    size_t alone = 0, named = 0;
     size_t rules = 0, innocent = 0, planted = 0, flagged = 0, missing = 0;
     for (size_t i = 0; gpf_op_at(i); i++) {
         const gpf_op *op = gpf_op_at(i);
@@ -108,6 +149,13 @@ int main(void)
         innocent += right && gpf_check_outcome(right) == GPF_OUTCOME_RIGHT;
         if (!right || gpf_check_outcome(right) != GPF_OUTCOME_RIGHT)
             printf("# %s: right, but accused\n", op->name);
+        gpf_op_check *row = run_alone(op, op);
+        alone += row && gpf_op_check_outcome(row) == GPF_OUTCOME_RIGHT;
+        if (!row || gpf_op_check_outcome(row) != GPF_OUTCOME_RIGHT) {
+            printf("# %s: right, but accused alone\n", op->name);
+            print_wrong(row);
+        }
+        gpf_op_check_free(row);
         for (int slot = 0; slot < 2 && op->vjp[slot]; slot++)
             for (size_t k = 0; k < N_FAULTS; k++) {
                 planted_op bad;
@@ -127,16 +175,37 @@ int main(void)
                     else
                         printf("# %s input %d: %s not flagged (differs by %g)\n", op->name, slot,
                                faults[k].name, most);
+                    gpf_op_check *bad_row = run_alone(&bad.op, op);
+                    named += names_rule(bad_row, slot);
+                    if (!names_rule(bad_row, slot)) {
+                        printf("# %s input %d: %s not flagged alone\n", op->name, slot,
+                               faults[k].name);
+                        print_wrong(bad_row);
+                    }
+                    gpf_op_check_free(bad_row);
                 }
                 free_run(c, bad_g, bad_at);
             }
         free_run(right, g, at);
     }
-    printf("1..3\n# %zu ops with rules, %zu passed; %zu faults planted, %zu flagged\n", rules,
-           innocent, planted, flagged);
-    printf("%s 1 - every op with a rule is in this test\n", missing == 0 ? "ok" : "not ok");
-    printf("%s 2 - no right rule accused\n", innocent == rules && rules > 30 ? "ok" : "not ok");
-    printf("%s 3 - every planted fault flagged\n",
-           planted == flagged && planted > 5 * rules ? "ok" : "not ok");
-    return missing || innocent != rules || planted != flagged;
+    printf(
+        "1..5\n# %zu ops with rules, %zu passed; %zu faults planted, %zu flagged, %zu of the row "
+        "alone\n",
+        rules, innocent, planted, flagged, named);
+    const struct {
+        bool ok;
+        const char *what;
+    } results[] = {
+        { missing == 0, "every op with a rule is in this test" },
+        { innocent == rules && rules > 30, "no right rule accused" },
+        { planted == flagged && planted > 5 * rules, "every planted fault flagged" },
+        { alone == rules, "no right row accused" },
+        { named == planted, "every planted fault flagged and named by the check of the row" },
+    };
+    bool ok = true;
+    for (size_t i = 0; i < sizeof results / sizeof *results; i++) {
+        printf("%s %zu - %s\n", results[i].ok ? "ok" : "not ok", i + 1, results[i].what);
+        ok = ok && results[i].ok;
+    }
+    return !ok;
 }

@@ -18,7 +18,7 @@ typedef struct fake {
     gpf_explanation explanation[32];
 } fake;
 
-static fake *fake_alloc(const char *structure, size_t n, size_t m)
+static inline fake *fake_alloc(const char *structure, size_t n, size_t m)
 {
     fake *k = calloc(1, sizeof *k);
     assert_non_null(k);
@@ -28,6 +28,8 @@ static fake *fake_alloc(const char *structure, size_t n, size_t m)
     k->c.kind = &k->kind;
     k->c.n = n;
     k->c.m = m;
+    k->kind.f = "f";
+    k->kind.df = "df";
     k->kind.part = "J";
     k->kind.indices = m > 1 ? 2 : 1;
     k->x = gsl_vector_alloc(n);
@@ -49,14 +51,14 @@ static fake *fake_alloc(const char *structure, size_t n, size_t m)
     return k;
 }
 
-static void fake_free(fake *k)
+static inline void fake_free(fake *k)
 {
     gsl_vector_free(k->x);
     free(k);
 }
 
 /* A part of right entries with high-entropy slopes; returns its first element. */
-static gpf_element *fake_part(fake *k, const char *name, size_t rows, size_t cols)
+static inline gpf_element *fake_part(fake *k, const char *name, size_t rows, size_t cols)
 {
     gpf_fdf_part *p = &k->c.part[k->c.n_part];
     *p = (gpf_fdf_part){ .name = name, .rows = rows, .cols = cols, .total = rows * cols };
@@ -88,7 +90,7 @@ static gpf_element *fake_part(fake *k, const char *name, size_t rows, size_t col
 }
 
 /* Another verdict on an element. */
-static void fake_verdict(fake *k, gpf_element *e, gpf_verdict verdict, gpf_reason reason)
+static inline void fake_verdict(fake *k, gpf_element *e, gpf_verdict verdict, gpf_reason reason)
 {
     gpf_tally *t = &k->c.part[e->tensor].tally;
     t->count[e->verdict]--;
@@ -99,8 +101,8 @@ static void fake_verdict(fake *k, gpf_element *e, gpf_verdict verdict, gpf_reaso
         e->digits = verdict == GPF_WRONG ? 0 : NAN;
 }
 
-static gpf_explanation *fake_explanation(fake *k, gpf_explanation_kind kind, gpf_severity severity,
-                                         int part, const char *text)
+static inline gpf_explanation *fake_explanation(fake *k, gpf_explanation_kind kind,
+                                                gpf_severity severity, int part, const char *text)
 {
     gpf_explanation *e = &k->explanation[k->c.n_explanation++];
     *e = (gpf_explanation){ .kind = kind,
@@ -115,7 +117,7 @@ static gpf_explanation *fake_explanation(fake *k, gpf_explanation_kind kind, gpf
 }
 
 /* A Jacobian of 40 x 3 whose column 1 has the wrong sign, and a right fdf. */
-static fake *wrong_sign(void)
+static inline fake *wrong_sign(void)
 {
     fake *k = fake_alloc("gsl_multifit_nlinear_fdf", 3, 40);
     gpf_element *e = fake_part(k, "J", 40, 3);
