@@ -409,7 +409,7 @@ static int put_trouble(const callback *c, const gpf_diag *why)
 }
 
 /* The report as text in memory, then passed on. */
-static int put_report(const callback *c, const settings *s, const gpf_fdf *f, double seconds)
+static int put_report(const callback *c, const gpf_fdf *f, double seconds)
 {
     const cmd *o = c->o;
     const char *notes[2] = { c->note(c->arg), NULL };
@@ -428,7 +428,6 @@ static int put_report(const callback *c, const settings *s, const gpf_fdf *f, do
         report.stopped = user ? "interrupted" : "stopped: as many wrong entries as --max-failures";
     if (gpf_fdf_stopped(f) && user && r.outcome != GPF_OUTCOME_WRONG)
         r.outcome = GPF_OUTCOME_TROUBLE;
-    (void)s;
     FILE *to = open_memstream(&text, &r.size);
     int status =
         to ? (o->json ? gpf_report_fdf_json : gpf_report_fdf_text)(to, f, &report) : GSL_ENOMEM;
@@ -461,7 +460,7 @@ static int check_point(const callback *c, const callback_input *in, settings *s,
         put_trouble(c, failed);
         status = GSL_EFAILED;
     } else if (f) {
-        status = put_report(c, s, f, cmd_now() - s->progress.start);
+        status = put_report(c, f, cmd_now() - s->progress.start);
     } else {
         char point[120];
         gpf_diag at;

@@ -595,13 +595,22 @@ static void note_option(cmd *o, const option_row *r)
         *first = r->name;
 }
 
+/* --at has two rows, for two kinds of points. */
+static int is_listed(const struct option *longs, int n, const char *name)
+{
+    while (n-- > 0)
+        if (!strcmp(longs[n].name, name))
+            return 1;
+    return 0;
+}
+
 static int run_verb(cmd *o, int argc, char **argv)
 {
     struct option longs[N_OPTIONS + MAX_SETTINGS + 1] = { { 0 } };
     char names[MAX_SETTINGS][SETTING_SIZE];
     int n = 0, c, row = 0;
     for (int i = 0; i < N_OPTIONS; i++)
-        if (options[i].verbs & o->verb->bit)
+        if (options[i].verbs & o->verb->bit && !is_listed(longs, n, options[i].name))
             longs[n++] = (struct option){ options[i].name, options[i].arg != NULL, &row, i };
     if (o->verb->bit == TRAIN)
         n += setting_options(longs + n, names, &row);

@@ -7,6 +7,7 @@
  * Build and check:
  *     cc -o logistic logistic.c -lm
  *     gradproof check --exec ./logistic --at 0.3,-0.8,1.1
+ *     prints: right: all 3 entries of df
  */
 #include <math.h>
 #include <stdio.h>

@@ -7,6 +7,7 @@
 ! Build and check:
 !     gfortran -o logistic_f logistic.f90
 !     gradproof check --exec ./logistic_f --at 0.3,-0.8,1.1
+!     prints: right: all 3 entries of df
 program logistic
   use, intrinsic :: iso_fortran_env, only: output_unit
   implicit none

@@ -8,7 +8,9 @@ arrays of NumPy's .npy format. Without NumPy it does the first in plain Python.
 
 Check:
     gradproof check --exec 'python3 logistic.py' --at 0.3,-0.8,1.1
+    prints: right: all 3 entries of df
     gradproof check --exec 'python3 logistic.py npy' --exec-format npy --at 0.3,-0.8,1.1
+    prints: right: all 3 entries of df
 """
 import io
 import math

@@ -6,10 +6,12 @@
  * GSL's minimisers still go downhill with half of it, only slowly, and a line search that compares
  * values with slopes gives up early.
  *
- * Build and check, then the right one:
+ * Build and check; the second one is right:
  *     cc -shared -fPIC -o factor.so factor.c $(pkg-config --cflags --libs gsl)
  *     gradproof check --plugin ./factor.so --symbol ridge --at 0.4,-1.3,0.8
+ *     prints: WRONG df is 1/2 times what it should be (3 of 3 entries)
  *     gradproof check --plugin ./factor.so --symbol ridge_right --at 0.4,-1.3,0.8
+ *     prints: right: all 3 entries of df
  */
 #include <gsl/gsl_multimin.h>
 

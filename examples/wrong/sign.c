@@ -8,10 +8,13 @@
  * With the minus sign lost in column 1, gsl_multifit_nlinear_driver returns GSL_SUCCESS and a wrong
  * fit, with standard errors.
  *
- * Build and check, then the right one:
+ * Build and check; the second one is right:
  *     cc -shared -fPIC -o sign.so sign.c $(pkg-config --cflags --libs gsl) -lm
  *     gradproof check --plugin ./sign.so --symbol decay --at 4.9,1.4,0.8 --names A,lambda,b
+ *     prints: WRONG J: column 1 (lambda) has the wrong sign: 15 of 15 entries are -1 times the slope
  *     gradproof check --plugin ./sign.so --symbol decay_right --at 4.9,1.4,0.8
+ *     prints: right: 47 of 48 entries of J
+ *     prints: 1 vacuous
  */
 #include <gsl/gsl_math.h>
 #include <gsl/gsl_multifit_nlinear.h>

@@ -1,4 +1,4 @@
-/* Wrong: an fdf that takes the gradient from what the last call of f left behind.
+/* Wrong: an fdf that takes the gradient from what the call before left behind.
  *
  * Logistic regression. The probabilities are wanted for the loss and for its gradient, so f keeps them,
  * and fdf, which computes the gradient first, uses them: those of another w. GSL's minimisers call f
@@ -8,10 +8,12 @@
  *     loss(w) = -sum_i (y_i log p_i + (1 - y_i) log(1 - p_i)),  p_i = 1 / (1 + exp(-x_i w))
  *     d loss/dw_j = sum_i (p_i - y_i) x_ij
  *
- * Build and check, then the right one:
+ * Build and check; the second one is right:
  *     cc -shared -fPIC -o stale.so stale.c $(pkg-config --cflags --libs gsl) -lm
  *     gradproof check --plugin ./stale.so --symbol logistic --at 0.3,-0.8,1.1
+ *     prints: WRONG fdf's df is stale: it belongs to the x of fdf's own call before
  *     gradproof check --plugin ./stale.so --symbol logistic_right --at 0.3,-0.8,1.1
+ *     prints: right: all 3 entries of df
  */
 #include <gsl/gsl_math.h>
 #include <gsl/gsl_multimin.h>

@@ -8,10 +8,12 @@
  * Written out by hand, J_ij ends up at (j, i). The diagonal is right, and gsl_multiroot_fdfsolver
  * wanders off or converges slowly, which looks like a bad start.
  *
- * Build and check, then the right one:
+ * Build and check; the second one is right:
  *     cc -shared -fPIC -o transposed.so transposed.c $(pkg-config --cflags --libs gsl)
  *     gradproof check --plugin ./transposed.so --symbol species --at 0.4,0.7,0.3,0.9
+ *     prints: WRONG J is transposed: 12 of 12 off-diagonal entries match the transpose
  *     gradproof check --plugin ./transposed.so --symbol species_right --at 0.4,0.7,0.3,0.9
+ *     prints: right: all 16 entries of J
  */
 #include <gsl/gsl_multiroots.h>
 
