@@ -340,8 +340,9 @@ GPF_API const gpf_explanation *gpf_check_explanation(const gpf_check *c, size_t 
  *   jvp, adjoint            the jvp against differences; <u, J v> = <J' u, v>
  *   second                  the vjp of the vjp, by inputs and cotangent. Noted: there is none
  *
- * A rule may be nodes of other ops or a numeric kernel: a row of its own (op.h). Nothing can be done
- * about a kernel that writes far out of bounds or a rule that crashes. Rules and kernels are called
+ * A rule may be nodes of other ops or a numeric kernel: a row of its own (op.h). A kernel that was
+ * seen to reach outside its tensors is run in no graph: no rule is tried then. Nothing can be done about
+ * a kernel that writes far out of bounds or a rule that crashes. Rules and kernels are called
  * from the calling thread only. A few hundredths of a second for an ordinary row.
  *
  * @example own

@@ -515,7 +515,8 @@ static int run(gpf__op_rig *r, const gpf_op_options *how, gpf_diag *why)
     find_domain(r);
     gpf__op_try_kernel(r);
     gpf__op_try_edges(r);
-    gpf__op_try_rules(r);
+    if (gpf__op_safe(r))
+        gpf__op_try_rules(r);
     return r->status;
 }
 

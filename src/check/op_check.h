@@ -54,6 +54,12 @@ void gpf__op_say(gpf__op_rig *r, const char *aspect, int input, gpf_verdict v, c
 #define gpf__op_note(r, aspect, input, ...) gpf__op_say(r, aspect, input, GPF_VACUOUS, __VA_ARGS__)
 bool gpf__op_faulty(const gpf__op_rig *r, const char *aspect, int input); /* wrong already? */
 
+/* May the kernel be run on memory without guards? */
+static inline bool gpf__op_safe(const gpf__op_rig *r)
+{
+    return !gpf__op_faulty(r, "stays inside", -1) && !gpf__op_faulty(r, "reads inside", -1);
+}
+
 /* Room for n values; NULL without memory, which ends the check. Free with free. */
 double *gpf__op_alloc(gpf__op_rig *r, size_t n);
 

@@ -273,7 +273,8 @@ bool gpf__op_sides(gpf__op_rig *r, const gpf__op_trial *t, const double *const *
         for (size_t k = 0; k < n + 2 * GUARD; k++) {
             const bool inside = k >= GUARD && k < GUARD + n;
             if (!inside && (s[k] != NO_SIDE || !isnan(m[k])))
-                gpf__op_fault(r, "sides", -1, "%s: written to beside side or margin", t->text);
+                gpf__op_fault(r, "stays inside", -1,
+                              "%s: memory beside side or margin was written to", t->text);
             else if (inside && s[k] == NO_SIDE)
                 gpf__op_fault(r, "sides", -1, "%s: the side of element %zu is not filled", t->text,
                               k - GUARD);
@@ -728,7 +729,7 @@ static void try_scene(gpf__op_rig *r, const gpf__op_trial *t, const double *cons
         for (int i = 0; i < r->n_x; i++)
             gpf__op_tried(r, "inputs untouched", i, t->nx[i]);
         for (size_t i = 0; i < sizeof aspects / sizeof *aspects && !r->status; i++)
-            if (aspects[i].applies(r->op)) {
+            if (aspects[i].applies(r->op) && (aspects[i].attempt != try_plan || gpf__op_safe(r))) {
                 if (aspects[i].counted)
                     gpf__op_tried(r, aspects[i].aspect, -1, t->ny);
                 aspects[i].attempt(&s);

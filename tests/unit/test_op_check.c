@@ -562,7 +562,7 @@ static const struct fault {
     { "margin half", margin_half, "margin", 0, "the nearest edge" },
     { "margin on the edge", margin_on_edge, "margin", 0, "0 is expected" },
     { "last side not filled", side_last, "sides", -1, "is not filled" },
-    { "side past the end", side_past_end, "sides", -1, "beside side" },
+    { "side past the end", side_past_end, "stays inside", -1, "beside side" },
     { "negative side", side_negative, "sides", -1, "side -2" },
     { "piece without a name", side_unnamed, "pieces", -1, "piece number 3" },
     { "no side", no_side, "smooth", 0, "from 0.25 to 1" },
