@@ -957,10 +957,10 @@ static void overlay_values(void *arg, const double *t, size_t m, double *y, gpf_
     gpf_overlay_values(at->o, at->i, at->k, t, m, y, b);
 }
 
-static int overlay_side(void *arg, gpf_node node, size_t element, int *side)
+static int overlay_side(void *arg, gpf_node node, size_t element, int *which)
 {
     const overlay_line *at = arg;
-    return gpf_overlay_side(at->o, node, element, side);
+    return gpf_overlay_side(at->o, node, element, which);
 }
 
 void gpf__decide_on(gpf_overlay *o, const gpf__around *around, gpf_element *e)
