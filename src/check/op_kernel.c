@@ -73,17 +73,24 @@ static size_t changed(const double *now, const double *then, size_t n)
     return k;
 }
 
-/* Is memory index k of the piece one of its elements? */
+/* Memory index of element e of the piece. */
+static size_t place_of(const piece *p, size_t e)
+{
+    ptrdiff_t at = (ptrdiff_t)p->first;
+    for (int a = p->t.rank; a-- > 0; e /= p->t.dim[a])
+        at += (ptrdiff_t)(e % p->t.dim[a]) * p->t.stride[a];
+    return (size_t)at;
+}
+
+/* Is memory index k of the piece one of its elements? Most lie one behind the other: the first guess. */
 static bool is_element(const piece *p, size_t k)
 {
-    for (size_t e = 0, n = gpf__tensor_size(&p->t); e < n; e++) {
-        ptrdiff_t at = (ptrdiff_t)p->first;
-        size_t rest = e;
-        for (int a = p->t.rank; a-- > 0; rest /= p->t.dim[a])
-            at += (ptrdiff_t)(rest % p->t.dim[a]) * p->t.stride[a];
-        if (at == (ptrdiff_t)k)
+    const size_t n = gpf__tensor_size(&p->t);
+    if (k >= p->first && k - p->first < n && place_of(p, k - p->first) == k)
+        return true;
+    for (size_t e = 0; e < n; e++)
+        if (place_of(p, e) == k)
             return true;
-    }
     return false;
 }
 
