@@ -3,7 +3,9 @@
  * The headers in reading order; each is the manual of its stage.
  *
  *   model text -> graph -> gradient graph -> plan -> values -> check -> report
- *                                                           -> train
+ *                                                           -> train    ^
+ *                                                           -> gsl -----+    the graph as a callback,
+ *                                                    your callback ^         and callbacks checked
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
