@@ -21,28 +21,30 @@
  *     #include <gradproof.h>
  *
  *     // f(x) = sum_i (x_i^2 - i)^2
- *     static double my_f(const gsl_vector *x, void *params)
+ *     static double my_f(const gsl_vector *x, void *p)
  *     {
  *         double sum = 0;
- *         (void)params;
- *         for (size_t i = 0; i < x->size; i++)
- *             sum += gsl_pow_2(gsl_pow_2(gsl_vector_get(x, i)) - (double)i);
+ *         (void)p;
+ *         for (size_t i = 0; i < x->size; i++) {
+ *             const double xi = gsl_vector_get(x, i);
+ *             sum += gsl_pow_2(xi * xi - (double)i);
+ *         }
  *         return sum;
  *     }
  *
- *     static void my_df(const gsl_vector *x, void *params, gsl_vector *g)
+ *     static void my_df(const gsl_vector *x, void *p, gsl_vector *g)
  *     {
- *         (void)params;
+ *         (void)p;
  *         for (size_t i = 0; i < x->size; i++) {
  *             const double xi = gsl_vector_get(x, i);
  *             gsl_vector_set(g, i, 4 * xi * (xi * xi - (double)i));
  *         }
  *     }
  *
- *     static void my_fdf(const gsl_vector *x, void *params, double *f, gsl_vector *g)
+ *     static void my_fdf(const gsl_vector *x, void *p, double *f, gsl_vector *g)
  *     {
- *         *f = my_f(x, params);
- *         my_df(x, params, g);
+ *         *f = my_f(x, p);
+ *         my_df(x, p, g);
  *     }
  *
  *     int main(void)
@@ -125,9 +127,9 @@ typedef struct gpf_fdf_options {
     const gsl_spmatrix *pattern; /* NULL: all entries */
     const gsl_vector *weights;   /* NULL: not known */
     const char *const *names;    /* NULL: x[0], x[1], .. */
-    size_t max_failures;       /* stop once that many entries are wrong; 0: never */
-    unsigned long seed;        /* of directions */
-    int fast;                  /* 1: random directions, see gpf_fdf_part */
+    size_t max_failures;         /* stop once that many entries are wrong; 0: never */
+    unsigned long seed;          /* of directions */
+    int fast;                    /* 1: random directions, see gpf_fdf_part */
     int (*progress)(void *arg, size_t done, size_t total); /* as in gpf_check_options */
     void *progress_arg;
 } gpf_fdf_options;
@@ -167,7 +169,7 @@ GPF_API gpf_fdf *gpf_check_odeiv2(const gsl_odeiv2_system *f, double t, const do
 /* The same by name, for callers that know the structure only at run time: rows of the seven, in the
  * order above. */
 typedef struct gpf_fdf_kind gpf_fdf_kind;
-GPF_API const gpf_fdf_kind *gpf_fdf_kind_at(size_t i);             /* NULL past the end */
+GPF_API const gpf_fdf_kind *gpf_fdf_kind_at(size_t i); /* NULL past the end */
 /* "multimin" or "gsl_multimin_function_fdf"; NULL: unknown */
 GPF_API const gpf_fdf_kind *gpf_fdf_kind_find(const char *name);
 GPF_API const char *gpf_fdf_kind_name(const gpf_fdf_kind *k);      /* function, multimin, multiroot,
