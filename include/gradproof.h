@@ -2,8 +2,12 @@
  *
  * The headers in reading order; each is the manual of its stage.
  *
- *   model text -> graph -> gradient graph -> plan -> values -> check -> report
- *                                                           -> train
+ *   model text -> graph -> gradient graph -> plan -> values
+ *
+ *   values -> check -> report        is the gradient right and, if not, why
+ *   values -> train -> report        fit; say why it does not learn
+ *   values -> gsl                    the graph as a callback of GSL's
+ *   your callback -> gsl -> report   the check, of anybody's derivatives
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */

@@ -40,8 +40,8 @@ GPF_API gpf_report_options gpf_report_defaults(void);
 
 /* c may be NULL when there are only claims; how may be NULL: the defaults. */
 GPF_API int gpf_report_text(FILE *out, const gpf_check *c, const gpf_report_options *how);
-/* Schema "gradproof-check/1"; every element; explanations if there are any. Numbers that JSON cannot hold are null, with a
- * second field <name>_text: "nan", "inf" or "-inf". */
+/* Schema "gradproof-check/1"; every element; explanations if there are any. Numbers that JSON cannot
+ * hold are null, with a second field <name>_text: "nan", "inf" or "-inf". */
 GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_options *how);
 
 /* The health of a net after a run; JSON schema "gradproof-health/1", every unit in it. Of how: model,
@@ -51,10 +51,11 @@ GPF_API int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_rep
 
 /* A checked callback; JSON schema "gradproof-fdf/1", every element in it. Of how: all, color, quiet,
  * max_rows (of explanations too), model (what to call the callback, e.g. its symbol; NULL: the
- * structure's name), notes, seconds, stopped. GSL_ENOMEM as for a graph. */
+ * structure's name), notes, seconds, stopped. GSL_EINVAL, and nothing is written, for c = NULL: what
+ * could not be checked. GSL_ENOMEM as for a graph. */
 GPF_API int gpf_report_fdf_text(FILE *out, const gpf_fdf *c, const gpf_report_options *how);
 GPF_API int gpf_report_fdf_json(FILE *out, const gpf_fdf *c, const gpf_report_options *how);
-/* A checked op; JSON schema "gradproof-op/1". */
+/* A checked op, likewise; JSON schema "gradproof-op/1". */
 GPF_API int gpf_report_op_text(FILE *out, const gpf_op_check *c, const gpf_report_options *how);
 GPF_API int gpf_report_op_json(FILE *out, const gpf_op_check *c, const gpf_report_options *how);
 

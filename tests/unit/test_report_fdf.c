@@ -322,6 +322,8 @@ static void json_has_everything(void **state)
 static void says_when_the_stream_fails(void **state)
 {
     (void)state;
+    assert_int_equal(gpf_report_fdf_text(stdout, NULL, NULL), GSL_EINVAL);
+    assert_int_equal(gpf_report_fdf_json(stdout, NULL, NULL), GSL_EINVAL);
     fake *k = wrong_sign();
     FILE *full = fopen("/dev/full", "w");
     if (!full)
