@@ -85,7 +85,7 @@ int gpf__call_alloc(gpf__subject *s)
 {
     const size_t n = s->n, m = s->m, longer = most(n, m);
     const size_t guard = SMALL_GUARD + least(longer, MOST_BESIDE);
-    const bool dense = s->kind->has(s->structure, GPF__DF) || s->kind->has(s->structure, GPF__FDF);
+    const bool dense = gpf__has(s, GPF__DF) || gpf__has(s, GPF__FDF);
     zone z[N_ZONES] = { [FIRST] = { .size = 0 },
                         [X] = { .size = n },
                         [U] = { .size = longer },

@@ -91,6 +91,20 @@ int gpf__element(gpf__subject *s, const gpf_element *e)
     return GSL_SUCCESS;
 }
 
+gpf_element gpf__compared(double analytic, double numeric, double error, double value)
+{
+    return (gpf_element){ .value = value,
+                          .analytic = analytic,
+                          .numeric = numeric,
+                          .error = error,
+                          .step = GSL_NAN,
+                          .left = GSL_NAN,
+                          .right = GSL_NAN,
+                          .left_error = GSL_NAN,
+                          .right_error = GSL_NAN,
+                          .kink_step = GSL_NAN };
+}
+
 bool gpf__stop(gpf__subject *s, size_t done, size_t total)
 {
     gpf_fdf *c = s->result;
@@ -250,7 +264,7 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     c->f = malloc(m * sizeof *c->f);
     c->names = copy_names(s->kind, n, s->how->names);
     s->x = malloc((n + 4 * m) * sizeof *s->x);
-    const bool large = s->kind->has(s->structure, GPF__JU);
+    const bool large = gpf__has(s, GPF__JU);
     const size_t room = gpf__machine_memory() / 16 / sizeof(double);
     const bool whole = !(large && s->how->fast);
     s->squares = large && whole && n <= room / n;
@@ -486,8 +500,7 @@ static int explain(gpf__subject *s)
 
 static int run(gpf__subject *s)
 {
-    const bool first = s->kind->has(s->structure, GPF__DF) ||
-                       s->kind->has(s->structure, GPF__FDF) || s->kind->has(s->structure, GPF__JU);
+    const bool first = gpf__has(s, GPF__DF) || gpf__has(s, GPF__FDF) || gpf__has(s, GPF__JU);
     int status = gpf__probe(s);
     if (!status)
         status = measure_noise(s);

@@ -144,6 +144,11 @@ int gpf__say(gpf__subject *s, gpf_explanation_kind kind, int part, const char *f
     GPF_PRINTF(4, 5);
 /* Number k of a stream of the seed, in [0, 1): the same on every machine. */
 double gpf__uniform(const gpf__subject *s, size_t stream, size_t k);
+/* Is there a function for a route? */
+static inline bool gpf__has(const gpf__subject *s, gpf__route r)
+{
+    return s->kind->has(s->structure, r) != 0;
+}
 /* Is variable j held by its bounds? Is the point inside them? */
 bool gpf__is_fixed(const gpf__subject *s, size_t j);
 bool gpf__is_inside(const gpf__subject *s, const double *x);
@@ -230,5 +235,7 @@ bool gpf__stop(gpf__subject *s, size_t done, size_t total);
 /* A new part; its elements are then added, in any order. -1 without memory. fdf.c */
 int gpf__part(gpf__subject *s, const char *name, size_t rows, size_t cols);
 int gpf__element(gpf__subject *s, const gpf_element *e); /* to part e->tensor, the last one */
+/* Two values that were compared without a stencil; the verdict is still to be given. */
+gpf_element gpf__compared(double analytic, double numeric, double error, double value);
 
 #endif

@@ -54,11 +54,6 @@ static bool same(double a, double b)
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
 }
 
-static bool has(const gpf__subject *s, gpf__route r)
-{
-    return s->kind->has(s->structure, r) != 0;
-}
-
 /* What an output is called in a sentence. */
 static const char *output_name(const gpf__subject *s, gpf__route r, gpf__slot o)
 {
@@ -151,7 +146,7 @@ static int call(probe *p, gpf__route r, int place, double *to)
 
 static void add_segment(probe *p, gpf__route r, gpf__slot o, size_t size)
 {
-    if (size == 0 || !has(p->s, r))
+    if (size == 0 || !gpf__has(p->s, r))
         return;
     p->segment[p->n_segment++] = (segment){ .route = r, .out = o, .at = p->size, .size = size };
     p->size += size;
@@ -341,7 +336,7 @@ static void alternate(probe *p)
     gpf__route order[GPF__N_ROUTES * GPF__N_ROUTES + 1], route[GPF__N_ROUTES];
     size_t n = 0, n_route = 0;
     for (gpf__route r = 0; r < GPF__N_ROUTES; r++)
-        if (has(p->s, r))
+        if (gpf__has(p->s, r))
             route[n_route++] = r;
     for (size_t i = 0; i < n_route; i++) { /* 0 01 02 1 12 2 0: every pair once */
         order[n++] = route[i];
@@ -455,7 +450,7 @@ static int say_failures(probe *p, bool near)
         }
     for (gpf__route r = GPF__DF; r < GPF__N_ROUTES && !status; r++) {
         const int place = p->status[0][r] || !near ? 0 : 1, code = p->status[place][r];
-        if (!has(s, r) || !code)
+        if (!gpf__has(s, r) || !code)
             continue;
         point_text(p->x[place], s->n, at, sizeof at);
         status =
@@ -473,7 +468,7 @@ static int say_failures(probe *p, bool near)
 static void take_jacobian(probe *p)
 {
     gpf__subject *s = p->s;
-    const gpf__route from = has(s, GPF__DF) ? GPF__DF : GPF__FDF;
+    const gpf__route from = gpf__has(s, GPF__DF) ? GPF__DF : GPF__FDF;
     for (size_t i = 0; i < p->n_segment; i++) {
         const segment *g = &p->segment[i];
         if (g->route != from || (g->out != GPF__OUT_D && g->out != GPF__OUT_DT))
@@ -528,13 +523,13 @@ static int look(probe *p)
     gpf__subject *s = p->s;
     int status = GSL_SUCCESS;
     for (gpf__route r = 0; r < GPF__N_ROUTES; r++)
-        if (has(s, r))
+        if (gpf__has(s, r))
             settle(p, r, 0);
     memcpy(s->f, p->base[0], s->m * sizeof *s->f);
     const bool defined = !p->status[0][GPF__F] && all_finite(s->f, s->m),
                near = defined && find_near(p);
     for (gpf__route r = 0; near && r < GPF__N_ROUTES; r++)
-        if (has(s, r))
+        if (gpf__has(s, r))
             settle(p, r, 1);
     for (size_t i = 0; i < p->n_segment; i++) {
         p->segment[i].stale = true;
@@ -550,7 +545,7 @@ static int look(probe *p)
         if (!status && (g->moved || (g->unsettled && !g->random)))
             status = say_moved(s, g);
     }
-    if (has(s, GPF__DF) || has(s, GPF__FDF))
+    if (gpf__has(s, GPF__DF) || gpf__has(s, GPF__FDF))
         take_jacobian(p);
     if (!status && near)
         status = keep_beside(p);
@@ -564,7 +559,7 @@ int gpf__probe(gpf__subject *s)
     if (!status)
         status = look(&p);
     free(p.memory);
-    if (!status && has(s, GPF__JU) && s->d)
+    if (!status && gpf__has(s, GPF__JU) && s->d)
         status = multiply_jacobian(s);
     return status;
 }
@@ -695,16 +690,7 @@ typedef struct pair {
 static gpf_element judge(double analytic, double numeric, double error, double value)
 {
     const double off = fabs(analytic - numeric);
-    gpf_element e = { .value = value,
-                      .analytic = analytic,
-                      .numeric = numeric,
-                      .error = error,
-                      .step = GSL_NAN,
-                      .left = GSL_NAN,
-                      .right = GSL_NAN,
-                      .left_error = GSL_NAN,
-                      .right_error = GSL_NAN,
-                      .kink_step = GSL_NAN };
+    gpf_element e = gpf__compared(analytic, numeric, error, value);
     if (!isfinite(numeric)) {
         e.verdict = same(analytic, numeric) && !isnan(numeric) ? GPF_RIGHT : GPF_UNRESOLVED;
         e.reason = e.verdict == GPF_RIGHT ? GPF_REASON_NONE : GPF_REASON_NOT_FINITE;
@@ -722,7 +708,7 @@ static gpf_element judge(double analytic, double numeric, double error, double v
 /* Does what fdf put into f belong into df, and the reverse? Where both have as many entries. */
 static bool exchanged(const gpf__subject *s, const pair *p)
 {
-    if (s->n_d != 1 || !has(s, GPF__DF))
+    if (s->n_d != 1 || !gpf__has(s, GPF__DF))
         return false;
     bool apart = false;
     for (size_t i = 0; i < s->m; i++) {
@@ -816,7 +802,7 @@ static int explain_pair(gpf__subject *s, int part, const pair *p)
         return GSL_SUCCESS;
     const int status =
         explain_block(s, part, f_name, s->m, 1, p->f[1], p->f[0], p->error_f, s->kind->f);
-    if (status || !has(s, GPF__DF))
+    if (status || !gpf__has(s, GPF__DF))
         return status;
     if (fdf_is_right(s, p))
         return gpf__say(s, GPF_INCOHERENT, part,
@@ -828,7 +814,7 @@ static int explain_pair(gpf__subject *s, int part, const pair *p)
 static int compare_pair(gpf__subject *s, pair *p)
 {
     const size_t m = s->m, n = s->n_d;
-    const bool df = has(s, GPF__DF);
+    const bool df = gpf__has(s, GPF__DF);
     gpf__call(s, GPF__F, &(gpf__args){ .x = s->x, .f = p->f[0] });
     if (df)
         gpf__call(s, GPF__DF, &(gpf__args){ .x = s->x, .d = p->d[0] });
@@ -866,7 +852,7 @@ static int compare_pair(gpf__subject *s, pair *p)
 
 int gpf__check_fdf_route(gpf__subject *s)
 {
-    if (!has(s, GPF__FDF))
+    if (!gpf__has(s, GPF__FDF))
         return GSL_SUCCESS;
     const size_t m = s->m, size = m * s->n_d;
     pair p;

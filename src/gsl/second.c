@@ -365,14 +365,12 @@ static gpf__route best_route(const gpf__subject *s)
     if (!J || s->unsteady || J->tally.count[GPF_WRONG] ||
         J->tally.count[GPF_RIGHT] + J->tally.count[GPF_KINK] == 0)
         return GPF__F;
-    return s->kind->has(s->structure, GPF__DF)   ? GPF__DF
-           : s->kind->has(s->structure, GPF__JU) ? GPF__JU
-                                                 : GPF__F;
+    return gpf__has(s, GPF__DF) ? GPF__DF : gpf__has(s, GPF__JU) ? GPF__JU : GPF__F;
 }
 
 int gpf__check_second(gpf__subject *s)
 {
-    if (!s->kind->has(s->structure, GPF__FVV))
+    if (!gpf__has(s, GPF__FVV))
         return GSL_SUCCESS;
     const size_t n = s->n, m = s->m;
     job w = { .s = s, .path = { .s = s, .by = best_route(s) } };
