@@ -139,7 +139,7 @@ GPF_API size_t gpf_fdf_n_explanations(const gpf_fdf *c);
 GPF_API const gpf_explanation *gpf_fdf_explanation(const gpf_fdf *c, size_t i);
 /* WRONG: an entry is wrong or an explanation is a fault; UNTESTED: none is, but one is a doubt, or a
  * part has no entry right or at a kink; but dfdt and fvv may be 0 = 0 in every entry, as they are
- * where f does not depend on t or is linear. */
+ * where f does not depend on t or is linear. TROUBLE: nothing is wrong so far, but it was stopped. */
 GPF_API gpf_outcome gpf_fdf_outcome(const gpf_fdf *c);
 GPF_API const gpf_fdf_kind *gpf_fdf_kind_of(const gpf_fdf *c);
 GPF_API const gsl_vector *gpf_fdf_x(const gpf_fdf *c);            /* where; owned by c */

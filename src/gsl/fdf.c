@@ -717,7 +717,7 @@ gpf_outcome gpf_fdf_outcome(const gpf_fdf *c)
             return GPF_OUTCOME_WRONG;
         tested &= c->explanation[i].severity != GPF_DOUBT;
     }
-    return tested ? GPF_OUTCOME_RIGHT : GPF_OUTCOME_UNTESTED;
+    return c->stopped ? GPF_OUTCOME_TROUBLE : tested ? GPF_OUTCOME_RIGHT : GPF_OUTCOME_UNTESTED;
 }
 
 const gpf_fdf_kind *gpf_fdf_kind_of(const gpf_fdf *c)
