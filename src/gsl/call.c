@@ -164,7 +164,6 @@ static void take_output(gpf__subject *s, gpf__mishap *h, gpf__slot o, double *to
 {
     const double *from = s->frame->zone[o].data;
     size_t unfilled = 0, first = 0;
-    h->nonfinite[o] = 0;
     for (size_t k = 0; k < size; k++) {
         const bool poison = gpf__is_poison(s, o, k),
                    counts = o != GPF__OUT_JTJ || k % s->n <= k / s->n;
@@ -189,6 +188,25 @@ static void check_zones(struct gpf__frame *f, gpf__mishap *h)
         }
 }
 
+/* Where it first failed, or gave what is no number. */
+static void note_trouble(const gpf__subject *s, gpf__mishap *h, const double *x, int status)
+{
+    gpf__slot o = GPF__OUT_F;
+    while (o < GPF__N_SLOTS && h->nonfinite[o] == 0)
+        o++;
+    const bool odd = status == GSL_SUCCESS && o < GPF__N_SLOTS;
+    if (status == GSL_SUCCESS && !odd)
+        return;
+    if (h->failures + h->undefined == 0) {
+        memcpy(h->at, x, s->n * sizeof *x);
+        h->status = status;
+        h->odd_entry = odd ? h->nonfinite_first[o] : 0;
+        h->odd = odd ? gpf__call_raw(s, o, h->odd_entry) : GSL_NAN;
+    }
+    h->failures += !odd;
+    h->undefined += odd;
+}
+
 static int call(gpf__subject *s, gpf__route r, const gpf__args *a)
 {
     struct gpf__frame *f = s->frame;
@@ -205,6 +223,7 @@ static int call(gpf__subject *s, gpf__route r, const gpf__args *a)
                                         [GPF__OUT_V] = r == GPF__JTU ? s->n : s->m,
                                         [GPF__OUT_JTJ] = s->n * s->n };
     double *in[GPF__N_SLOTS];
+    memset(h->nonfinite, 0, sizeof h->nonfinite);
     f->before_number++;
     f->poison = h->accumulates ? GPF__POISON_ZERO : s->poison;
     memcpy(f->zone[X].data, a->x, s->n * sizeof *a->x);
@@ -230,16 +249,13 @@ static int call(gpf__subject *s, gpf__route r, const gpf__args *a)
         (n_u && memcmp(f->zone[U].data, a->u, n_u * sizeof *a->u) != 0))
         h->wrote_x = true;
     check_zones(f, h);
-    if (status != GSL_SUCCESS && h->failures++ == 0) {
-        h->status = status;
-        memcpy(h->at, a->x, s->n * sizeof *a->x);
-    }
     for (gpf__slot o = 0; o < GPF__N_SLOTS; o++) {
         if (to[o] && status == GSL_SUCCESS)
             take_output(s, h, o, to[o], size[o]);
         for (size_t k = 0; to[o] && status != GSL_SUCCESS && k < size[o]; k++)
             to[o][k] = GSL_NAN;
     }
+    note_trouble(s, h, a->x, status);
     return status;
 }
 

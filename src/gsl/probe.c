@@ -629,9 +629,33 @@ int gpf__check_beside(gpf__subject *s)
     return GSL_SUCCESS;
 }
 
+/* f is defined at x, but not at some of the points beside it. */
+static int describe_domain(gpf__subject *s)
+{
+    const gpf__mishap *h = &s->mishap[GPF__F];
+    const size_t n = h->failures + h->undefined;
+    char at[160], entry[64];
+    if (n == 0 || !all_finite(s->f, s->m))
+        return GSL_SUCCESS;
+    gpf_explanation e = gpf__explanation(GPF_UNDEFINED, -1);
+    e.severity = GPF_NOTE;
+    point_text(h->at, s->n, at, sizeof at);
+    entry_name(s, GPF__F, GPF__OUT_F, h->odd_entry, entry, sizeof entry);
+    if (h->status)
+        gpf__format(e.text, sizeof e.text, "%s returned %d (%s)", s->kind->f, h->status,
+                    gpf_strerror(h->status));
+    else
+        gpf__format(e.text, sizeof e.text, "%s is %g", entry, h->odd);
+    gpf__append(e.text, sizeof e.text,
+                " at x = %s, near the point (%zu of %zu calls): if it is not defined there, give "
+                "bounds",
+                at, n, s->n_calls[GPF__F]);
+    return gpf__add(s, e);
+}
+
 int gpf__describe(gpf__subject *s)
 {
-    int status = GSL_SUCCESS;
+    int status = describe_domain(s);
     for (gpf__route r = 0; r < GPF__N_ROUTES && !status; r++) {
         const gpf__mishap *h = &s->mishap[r];
         const char *name = gpf__route_name(s->kind, r);
