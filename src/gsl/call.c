@@ -188,23 +188,27 @@ static void check_zones(struct gpf__frame *f, gpf__mishap *h)
         }
 }
 
-/* Where it first failed, or gave what is no number. */
+/* Where, not further from the point than the variables' own size, it first failed or gave what is no
+ * number. */
 static void note_trouble(const gpf__subject *s, gpf__mishap *h, const double *x, int status)
 {
     gpf__slot o = GPF__OUT_F;
     while (o < GPF__N_SLOTS && h->nonfinite[o] == 0)
         o++;
-    const bool odd = status == GSL_SUCCESS && o < GPF__N_SLOTS;
-    if (status == GSL_SUCCESS && !odd)
+    h->failures += status != GSL_SUCCESS;
+    if (status == GSL_SUCCESS && o == GPF__N_SLOTS)
         return;
-    if (h->failures + h->undefined == 0) {
-        memcpy(h->at, x, s->n * sizeof *x);
-        h->status = status;
-        h->odd_entry = odd ? h->nonfinite_first[o] : 0;
-        h->odd = odd ? gpf__call_raw(s, o, h->odd_entry) : GSL_NAN;
+    for (size_t j = 0; j < s->n; j++)
+        if (fabs(x[j] - s->x[j]) > gpf__typical(s, j))
+            return;
+    if (h->troubles++ > 0)
+        return;
+    memcpy(h->at, x, s->n * sizeof *x);
+    h->status = status;
+    if (status == GSL_SUCCESS) {
+        h->odd_entry = h->nonfinite_first[o];
+        h->odd = gpf__call_raw(s, o, h->odd_entry);
     }
-    h->failures += !odd;
-    h->undefined += odd;
 }
 
 static int call(gpf__subject *s, gpf__route r, const gpf__args *a)

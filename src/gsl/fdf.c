@@ -485,6 +485,23 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
     return gpf__add(s, e);
 }
 
+/* dfdt of a system that does not depend on t and fvv of a linear f are zero, rightly: there is
+ * nothing else to be seen in them. */
+static bool may_be_zero(const gpf_fdf_part *p)
+{
+    return (strcmp(p->name, "dfdt") == 0 || strcmp(p->name, "fvv") == 0) &&
+           p->tally.count[GPF_VACUOUS] == p->tally.checked && p->tally.checked > 0;
+}
+
+static int explain_zero(gpf__subject *s, size_t part)
+{
+    const gpf_fdf_part *p = &s->result->part[part];
+    if (!may_be_zero(p))
+        return GSL_SUCCESS;
+    return gpf__say(s, GPF_INDEPENDENT, (int)part, "%s %s: %s is 0, and so it should be", s->kind->f,
+                    s->kind->time ? "does not depend on t" : "is linear at x", p->name);
+}
+
 static int explain(gpf__subject *s)
 {
     int status = gpf__describe(s);
@@ -492,6 +509,8 @@ static int explain(gpf__subject *s)
         status = explain_nonfinite(s, p);
         if (!status)
             status = explain_part(s, p);
+        if (!status)
+            status = explain_zero(s, p);
     }
     return status;
 }
@@ -686,14 +705,6 @@ size_t gpf_fdf_n_explanations(const gpf_fdf *c)
 const gpf_explanation *gpf_fdf_explanation(const gpf_fdf *c, size_t i)
 {
     return i < c->n_explanation ? &c->explanation[i] : NULL;
-}
-
-/* dfdt of a system that does not depend on t and fvv of a linear f are zero, rightly: there is
- * nothing else to be seen in them. */
-static bool may_be_zero(const gpf_fdf_part *p)
-{
-    return (strcmp(p->name, "dfdt") == 0 || strcmp(p->name, "fvv") == 0) &&
-           p->tally.count[GPF_VACUOUS] == p->tally.checked && p->tally.checked > 0;
 }
 
 bool gpf__part_tested(const gpf_fdf_part *p)

@@ -85,12 +85,12 @@ typedef struct gpf__mishap {
      * from then on, so that all else can be judged. */
     bool primed;
     gpf__route prime;
-    size_t failures;  /* calls with a status other than GSL_SUCCESS */
-    int status;       /* of the first of them */
-    size_t undefined; /* calls that returned, with a value that is not finite */
-    double odd;       /* the first such value */
+    size_t failures; /* calls with a status other than GSL_SUCCESS */
+    int status;      /* of the first that is near the point */
+    size_t troubles; /* calls near the point that failed or gave values that are not finite; */
+    double odd;      /* of the first of them, whose status is 0, one such value */
     size_t odd_entry;
-    double *at;                    /* n: where the first of either kind was made */
+    double *at;                    /* n: where that was */
     size_t unfilled[GPF__N_SLOTS]; /* entries the poison was left in, in the call that had most */
     size_t unfilled_first[GPF__N_SLOTS];
     size_t nonfinite[GPF__N_SLOTS]; /* entries written, but NaN or infinite, in the last call */

@@ -241,8 +241,9 @@ static bool test_accumulation(probe *p, gpf__route r)
             back += counts && isnan(p->base[0][g->at + k]) && isfinite(p->again[g->at + k]);
         }
         h->unfilled[g->out] = left;
-        if (back) {
+        if (back) { /* an entry to which 0 was added looks unwritten */
             h->adds[g->out] = true;
+            h->unfilled[g->out] = 0;
             found = true;
         }
     }
@@ -570,14 +571,16 @@ static int describe_output(gpf__subject *s, gpf__route r, gpf__slot o)
 {
     const gpf__mishap *h = &s->mishap[r];
     const int part = part_of(s, r, o);
-    char name[32], entry[64];
+    const char *asked = r == GPF__JU    ? " where J u is asked for"
+                        : r == GPF__JTU ? " where J' u is asked for"
+                                        : "";
+    char entry[64];
     int status = GSL_SUCCESS;
-    segment_name(s, r, o, name, sizeof name);
     if (h->adds[o])
         status = gpf__say(s, GPF_ACCUMULATES, part,
-                          "%s adds to the old content of %s, which it has to replace: set it to "
+                          "%s adds to the old content of %s%s, which it has to replace: set it to "
                           "zero first",
-                          gpf__route_name(s->kind, r), output_name(s, r, o));
+                          gpf__route_name(s->kind, r), output_name(s, r, o), asked);
     if (status || h->unfilled[o] == 0)
         return status;
     const size_t n = s->n, size = o == GPF__OUT_D                    ? s->m * s->n_d
@@ -590,10 +593,7 @@ static int describe_output(gpf__subject *s, gpf__route r, gpf__slot o)
     entry_name(s, r, o, h->unfilled_first[o], entry, sizeof entry);
     if (e.matched == size)
         gpf__format(e.text, sizeof e.text, "%s writes nothing to %s%s", gpf__route_name(s->kind, r),
-                    output_name(s, r, o),
-                    r == GPF__JU    ? " where J u is asked for"
-                    : r == GPF__JTU ? " where J' u is asked for"
-                                    : "");
+                    output_name(s, r, o), asked);
     else
         gpf__format(e.text, sizeof e.text,
                     "%s leaves %zu of %zu entries of %s%s unwritten, the first %s",
@@ -633,9 +633,8 @@ int gpf__check_beside(gpf__subject *s)
 static int describe_domain(gpf__subject *s)
 {
     const gpf__mishap *h = &s->mishap[GPF__F];
-    const size_t n = h->failures + h->undefined;
     char at[160], entry[64];
-    if (n == 0 || !all_finite(s->f, s->m))
+    if (h->troubles == 0 || !all_finite(s->f, s->m))
         return GSL_SUCCESS;
     gpf_explanation e = gpf__explanation(GPF_UNDEFINED, -1);
     e.severity = GPF_NOTE;
@@ -649,7 +648,7 @@ static int describe_domain(gpf__subject *s)
     gpf__append(e.text, sizeof e.text,
                 " at x = %s, near the point (%zu of %zu calls): if it is not defined there, give "
                 "bounds",
-                at, n, s->n_calls[GPF__F]);
+                at, h->troubles, s->n_calls[GPF__F]);
     return gpf__add(s, e);
 }
 
