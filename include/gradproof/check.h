@@ -262,6 +262,7 @@ typedef enum gpf_severity { GPF_FAULT, GPF_DOUBT, GPF_NOTE } gpf_severity;
     X(GPF_EXCHANGED, "outputs exchanged", GPF_FAULT, "one output holds what belongs into another")   \
     X(GPF_NOT_LINEAR, "not linear in u", GPF_FAULT, "J u is not linear in u")                        \
     X(GPF_NOT_QUADRATIC, "not quadratic in v", GPF_FAULT, "fvv is not quadratic in v")               \
+    X(GPF_INDEPENDENT, "no dependence", GPF_NOTE, "0, rightly: no t in f, or f is linear")       \
     /* Numbers: one of these for every part or tensor with wrong elements */                         \
     X(GPF_SCALED, "constant ratio", GPF_FAULT, "everything is off by the same factor")               \
     X(GPF_SCALED_COLUMN, "column ratio", GPF_FAULT, "a column is off by a factor of its own")        \

@@ -91,6 +91,20 @@ int gpf__element(gpf__subject *s, const gpf_element *e)
     return GSL_SUCCESS;
 }
 
+gpf_element gpf__compared(double analytic, double numeric, double error, double value)
+{
+    return (gpf_element){ .value = value,
+                          .analytic = analytic,
+                          .numeric = numeric,
+                          .error = error,
+                          .step = GSL_NAN,
+                          .left = GSL_NAN,
+                          .right = GSL_NAN,
+                          .left_error = GSL_NAN,
+                          .right_error = GSL_NAN,
+                          .kink_step = GSL_NAN };
+}
+
 bool gpf__stop(gpf__subject *s, size_t done, size_t total)
 {
     gpf_fdf *c = s->result;
@@ -250,7 +264,7 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     c->f = malloc(m * sizeof *c->f);
     c->names = copy_names(s->kind, n, s->how->names);
     s->x = malloc((n + 4 * m) * sizeof *s->x);
-    const bool large = s->kind->has(s->structure, GPF__JU);
+    const bool large = gpf__has(s, GPF__JU);
     const size_t room = gpf__machine_memory() / 16 / sizeof(double);
     const bool whole = !(large && s->how->fast);
     s->squares = large && whole && n <= room / n;
@@ -471,6 +485,23 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
     return gpf__add(s, e);
 }
 
+/* dfdt of a system that does not depend on t and fvv of a linear f are zero, rightly: there is
+ * nothing else to be seen in them. */
+static bool may_be_zero(const gpf_fdf_part *p)
+{
+    return (strcmp(p->name, "dfdt") == 0 || strcmp(p->name, "fvv") == 0) &&
+           p->tally.count[GPF_VACUOUS] == p->tally.checked && p->tally.checked > 0;
+}
+
+static int explain_zero(gpf__subject *s, size_t part)
+{
+    const gpf_fdf_part *p = &s->result->part[part];
+    if (!may_be_zero(p))
+        return GSL_SUCCESS;
+    return gpf__say(s, GPF_INDEPENDENT, (int)part, "%s %s: %s is 0, and so it should be", s->kind->f,
+                    s->kind->time ? "does not depend on t" : "is linear at x", p->name);
+}
+
 static int explain(gpf__subject *s)
 {
     int status = gpf__describe(s);
@@ -478,6 +509,8 @@ static int explain(gpf__subject *s)
         status = explain_nonfinite(s, p);
         if (!status)
             status = explain_part(s, p);
+        if (!status)
+            status = explain_zero(s, p);
     }
     return status;
 }
@@ -486,8 +519,7 @@ static int explain(gpf__subject *s)
 
 static int run(gpf__subject *s)
 {
-    const bool first = s->kind->has(s->structure, GPF__DF) ||
-                       s->kind->has(s->structure, GPF__FDF) || s->kind->has(s->structure, GPF__JU);
+    const bool first = gpf__has(s, GPF__DF) || gpf__has(s, GPF__FDF) || gpf__has(s, GPF__JU);
     int status = gpf__probe(s);
     if (!status)
         status = measure_noise(s);
@@ -675,14 +707,6 @@ const gpf_explanation *gpf_fdf_explanation(const gpf_fdf *c, size_t i)
     return i < c->n_explanation ? &c->explanation[i] : NULL;
 }
 
-/* dfdt of a system that does not depend on t and fvv of a linear f are zero, rightly: there is
- * nothing else to be seen in them. */
-static bool may_be_zero(const gpf_fdf_part *p)
-{
-    return (strcmp(p->name, "dfdt") == 0 || strcmp(p->name, "fvv") == 0) &&
-           p->tally.count[GPF_VACUOUS] == p->tally.checked && p->tally.checked > 0;
-}
-
 bool gpf__part_tested(const gpf_fdf_part *p)
 {
     if (may_be_zero(p))
@@ -704,7 +728,7 @@ gpf_outcome gpf_fdf_outcome(const gpf_fdf *c)
             return GPF_OUTCOME_WRONG;
         tested &= c->explanation[i].severity != GPF_DOUBT;
     }
-    return tested ? GPF_OUTCOME_RIGHT : GPF_OUTCOME_UNTESTED;
+    return c->stopped ? GPF_OUTCOME_TROUBLE : tested ? GPF_OUTCOME_RIGHT : GPF_OUTCOME_UNTESTED;
 }
 
 const gpf_fdf_kind *gpf_fdf_kind_of(const gpf_fdf *c)

@@ -85,9 +85,12 @@ typedef struct gpf__mishap {
      * from then on, so that all else can be judged. */
     bool primed;
     gpf__route prime;
-    size_t failures;               /* calls with a status other than GSL_SUCCESS */
-    int status;                    /* of the first of them */
-    double *at;                    /* n: the x of it */
+    size_t failures; /* calls with a status other than GSL_SUCCESS */
+    int status;      /* of the first that is near the point */
+    size_t troubles; /* calls near the point that failed or gave values that are not finite; */
+    double odd;      /* of the first of them, whose status is 0, one such value */
+    size_t odd_entry;
+    double *at;                    /* n: where that was */
     size_t unfilled[GPF__N_SLOTS]; /* entries the poison was left in, in the call that had most */
     size_t unfilled_first[GPF__N_SLOTS];
     size_t nonfinite[GPF__N_SLOTS]; /* entries written, but NaN or infinite, in the last call */
@@ -144,6 +147,11 @@ int gpf__say(gpf__subject *s, gpf_explanation_kind kind, int part, const char *f
     GPF_PRINTF(4, 5);
 /* Number k of a stream of the seed, in [0, 1): the same on every machine. */
 double gpf__uniform(const gpf__subject *s, size_t stream, size_t k);
+/* Is there a function for a route? */
+static inline bool gpf__has(const gpf__subject *s, gpf__route r)
+{
+    return s->kind->has(s->structure, r) != 0;
+}
 /* Is variable j held by its bounds? Is the point inside them? */
 bool gpf__is_fixed(const gpf__subject *s, size_t j);
 bool gpf__is_inside(const gpf__subject *s, const double *x);
@@ -230,5 +238,7 @@ bool gpf__stop(gpf__subject *s, size_t done, size_t total);
 /* A new part; its elements are then added, in any order. -1 without memory. fdf.c */
 int gpf__part(gpf__subject *s, const char *name, size_t rows, size_t cols);
 int gpf__element(gpf__subject *s, const gpf_element *e); /* to part e->tensor, the last one */
+/* Two values that were compared without a stencil; the verdict is still to be given. */
+gpf_element gpf__compared(double analytic, double numeric, double error, double value);
 
 #endif

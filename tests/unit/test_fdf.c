@@ -219,6 +219,7 @@ static void test_stopping(void **state)
     gpf_fdf *c = gpf_check_multifit_fdf(&f, &x.vector, &how, NULL);
     assert_true(gpf_fdf_stopped(c));
     assert_int_equal(gpf_fdf_n_elements(c), 5); /* one column */
+    assert_int_equal(gpf_fdf_outcome(c), GPF_OUTCOME_TROUBLE);
     gpf_fdf_free(c);
     how = gpf_fdf_defaults();
     how.max_failures = 3;
