@@ -3,7 +3,7 @@
  * be accused. Smooth ones with a planted error: it must be flagged wherever the right entry is
  * resolved. The truth behind the error bars is forward mode in long double.
  *
- *     callbacks [callbacks [seed]]
+ *     callbacks [callbacks [seed [noise]]]
  */
 #include <gradproof.h>
 #include <gsl/gsl_randist.h>
