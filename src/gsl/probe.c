@@ -625,9 +625,9 @@ int gpf__check_beside(gpf__subject *s)
             linear += by;
             size += fabs(by);
         }
-        /* f' - f - J (x' - x) = 0 for a linear f */
+        /* f' - f - J (x' - x) = 0 for a linear f, but for digits that were lost within it */
         const double off = fabs(s->beside[s->n + i] - linear);
-        if (off > 100 * s->noise[i] + 1e-9 * (size - fabs(s->f[i])) + 1e-13 * size) {
+        if (off > 100 * s->noise[i] + 1e-7 * (size - fabs(s->f[i])) + 1e-13 * size) {
             s->unsteady = true;
             return gpf__say(
                 s, GPF_STALE, -1,
