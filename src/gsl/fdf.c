@@ -112,10 +112,20 @@ bool gpf__stop(gpf__subject *s, size_t done, size_t total)
     size_t wrong = 0;
     for (size_t p = 0; p < c->n_part; p++)
         wrong += c->part[p].tally.count[GPF_WRONG];
-    if ((how->max_failures && wrong >= how->max_failures) ||
-        (how->progress && how->progress(how->progress_arg, done, total)))
+    s->done = done;
+    s->total = total;
+    if (how->max_failures && wrong >= how->max_failures)
         c->stopped = true;
-    return c->stopped;
+    return c->stopped || gpf__interrupted(s);
+}
+
+bool gpf__interrupted(gpf__subject *s)
+{
+    const gpf_fdf_options *how = s->how;
+    if (s->total > 0 && !s->result->stopped && how->progress &&
+        how->progress(how->progress_arg, s->done, s->total))
+        s->result->stopped = true;
+    return s->total > 0 && s->result->stopped;
 }
 
 /* What is given. */
@@ -287,18 +297,24 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     return gpf__call_alloc(s);
 }
 
-/* The noise of f at the point, along a direction of all free variables, at the scale of each. */
+void gpf__random_direction(const gpf__subject *s, size_t stream, double *v)
+{
+    gpf__typicals(s, v);
+    for (size_t j = 0; j < s->n; j++) {
+        const double u = gpf__uniform(s, stream, j);
+        v[j] *= gpf__is_fixed(s, j) ? 0 : u < 0.5 ? u - 1 : u;
+    }
+}
+
+/* The noise of f at the point, along a direction of all free variables. */
 static int measure_noise(gpf__subject *s)
 {
     double *v = malloc(s->n * sizeof *v);
     if (!v)
         return GSL_ENOMEM;
     enum { NOISE_STREAM = 101 };
-    for (size_t j = 0; j < s->n; j++) {
-        const double u = gpf__uniform(s, NOISE_STREAM, j);
-        v[j] = gpf__is_fixed(s, j) ? 0 : gpf__typical(s, j) * (u < 0.5 ? u - 1 : u);
-    }
-    const int status = gpf__noise(s, v, s->noise);
+    gpf__random_direction(s, NOISE_STREAM, v);
+    const int status = gpf__measure_noise(s, v, s->noise);
     for (size_t i = 0; i < s->m; i++)
         s->noise[i] = fmax(s->noise[i], s->spread[i]);
     free(v);
@@ -525,6 +541,7 @@ static int run(gpf__subject *s)
         status = measure_noise(s);
     if (!status && first)
         status = s->how->fast ? gpf__check_random(s) : gpf__check_jacobian(s);
+    s->total = 0;
     if (!status && first)
         status = gpf__check_beside(s);
     if (!status && !s->result->stopped)
