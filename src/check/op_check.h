@@ -37,7 +37,8 @@ typedef struct gpf__op_rig {
     int n_edges;
     double *memory; /* of kernel runs */
     size_t room;
-    bool stuck; /* it asks for more scratch than there can be */
+    double noise; /* of y, in parts of its size, if that is more than rounding */
+    bool stuck;   /* it asks for more scratch than there can be */
     gpf_op_check *c;
     int status; /* GSL_ENOMEM: nothing more is tried */
 } gpf__op_rig;

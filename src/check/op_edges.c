@@ -124,19 +124,32 @@ static bool breaks(line *l, double *a, double *h, double least)
     return before[LEVELS] > 0.4 * before[LEVELS - LAST];
 }
 
+/* Five values h apart; true if neighbours are equal. */
+static bool look_through(double (*f)(void *arg, double t), void *arg, double t, double h,
+                         double y[5])
+{
+    bool flat = false;
+    for (int i = 0; i < 5; i++) {
+        y[i] = f(arg, t + i * h);
+        flat |= i > 0 && y[i] == y[i - 1];
+    }
+    return flat;
+}
+
 /* The variance of a fourth difference of independent noise is 70 times its own; of a smooth f nothing
- * is left at this distance. One window may have met a kink: the second largest is taken. */
+ * is left at this distance. Where f is a staircase the window must be wider than its steps. One may
+ * have met a kink: the second largest is taken. */
 double gpf__op_noise(double (*f)(void *arg, double t), void *arg, double at, double spread,
                      double range, double *size)
 {
     enum { WINDOWS = 8 };
-    const double h = 1e-6 * range;
-    double most = 0, second = 0;
+    double most = 0, second = 0, y[5];
     *size = 0;
     for (int w = 0; w < WINDOWS; w++) {
-        double y[5];
-        for (int i = 0; i < 5; i++)
-            y[i] = f(arg, at + spread * ((2 * w + 1.237) / WINDOWS - 1) + i * h);
+        const double t = at + spread * ((2 * w + 1.237) / WINDOWS - 1);
+        double h = 1e-6 * range * (1 + 0.2361 * w); /* else rounding may be alike at all points */
+        while (look_through(f, arg, t, h, y) && h < 3e-4 * range)
+            h *= 4;
         const double d = fabs(y[0] - 4 * y[1] + 6 * y[2] - 4 * y[3] + y[4]) / sqrt(70);
         if (!isfinite(d))
             continue;
@@ -285,11 +298,13 @@ static void walk(line *l)
     double scale;
     l->noise = gpf__op_noise(value_of, l, 0.5 * (r->lo + r->hi), 0.499 * (r->hi - r->lo),
                              r->hi - r->lo, &scale);
-    if (l->noise > 1e-11 * scale)
+    if (l->noise > 1e-11 * scale) {
+        r->noise = fmax(r->noise, l->noise / scale);
         gpf__op_note(r, "noise", l->input,
                      "%s: y is exact to %.1g of its size only: derivatives can be tested to a few "
                      "digits",
                      l->t->text, l->noise / scale);
+    }
     for (int i = 0; i < INTERVALS && !r->status; i++) {
         const double a = lo + i * h, b = a + h;
         if (l->sided)

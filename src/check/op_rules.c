@@ -179,7 +179,8 @@ static void look_again(net *n, gpf_node f, gpf_node x, gpf_element *e)
     s.ws = gpf__workspace_make(s.plan);
     if (s.ws) {
         double size;
-        const double noise = gpf__op_noise(scalar_at, &s, s.start, 0.01 * range, range, &size);
+        double noise = gpf__op_noise(scalar_at, &s, s.start, 0.01 * range, range, &size);
+        noise = fmax(noise, r->noise * size);
         const bool hardly = fabs(e->analytic - e->numeric) < 1e-6 * fabs(e->numeric);
         if (noise > 1e-12 * size || hardly) {
             const double step = 0.25 * range * cbrt(fmin(noise / size, 1e-3));
