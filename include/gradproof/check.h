@@ -325,12 +325,14 @@ GPF_API const gpf_explanation *gpf_check_explanation(const gpf_check *c, size_t 
  *   fills y                 all of it, whatever was in it
  *   reads inside            nothing but the inputs, and no scratch it did not write
  *   strides, strided y      any layout gives the same, unless the flags exclude it
- *   in place, strips        a map: y in the place of an input; whole or in parts, bit for bit
+ *   in place, strips        a map: y in the place of an input; whole or in parts. Noted as last digits:
+ *                           not the same bits, as of code that is vectorized (-ffast-math)
  *   plan                    the same in a graph
  *   special values, NaN     0, -0, 1e-300, inf, NaN ..: any result, but always the same. Noted: a NaN
  *                           that may vanish
  *   COMMUTES, LINEAR, SHIFTS, SINGLE, step     flags
- *   smooth                  no kink or jump where there is no side
+ *   smooth                  no kink or jump where there is no side, by inputs that have a rule. Noted
+ *                           as noise: float inside, a tolerance; slopes are then taken at long steps
  *   sides, pieces, margin, moved               sides change where the slope does; margins are true
  *   fold, stable            what stands in for a node has its value
  *   vjp                     against differences of the kernel, at random points, unequal cotangents
