@@ -49,7 +49,8 @@ typedef struct gpf_fdf_options {
     const gsl_vector *scale;   /* typical size of each variable, > 0, for the steps; NULL: from x */
     const gsl_spmatrix *pattern; /* entries of J that may be nonzero, any format; values are not
                                     looked at. Columns without a common row are differenced together;
-                                    that the others are zero is checked too. NULL: all */
+                                    that the others are zero is checked too. NULL: all. Not used by
+                                    the fast mode, whose directions do not get cheaper by it */
     const gsl_vector *weights; /* of the residuals, as given to gsl_multifit_nlinear_winit: only to
                                   recognise where they were applied again */
     const char *const *names;  /* of the variables, for texts; NULL: x[0], x[1], .. */

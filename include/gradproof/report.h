@@ -33,7 +33,9 @@ typedef struct gpf_report_options {
     const gpf_check_options *how; /* effective settings to show; may be NULL */
     unsigned long model_seed;
     double seconds;      /* wall time; negative: not shown */
-    const char *stopped; /* why the check is not complete; NULL if it is */
+    const char *stopped;   /* why the check is not complete; NULL if it is */
+    const char *structure; /* what a callback is, in the text, for readers who know no GSL: "loss and
+                              gradient"; NULL: its structure's name */
 } gpf_report_options;
 
 GPF_API gpf_report_options gpf_report_defaults(void);
@@ -50,7 +52,8 @@ GPF_API int gpf_report_health_text(FILE *out, const gpf_health *h, const gpf_rep
 GPF_API int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_report_options *how);
 
 /* A checked callback; JSON schema "gradproof-fdf/1", every element in it. Of how: all, color, quiet,
- * max_rows (of explanations too), model (what to call the callback, e.g. its symbol; NULL: the
+ * max_rows (of explanations too; 5 of wrong elements will do where explanations say it all), structure,
+ * model (what to call the callback, e.g. its symbol; NULL: the
  * structure's name), notes, seconds, stopped. GSL_ENOMEM as for a graph. */
 GPF_API int gpf_report_fdf_text(FILE *out, const gpf_fdf *c, const gpf_report_options *how);
 GPF_API int gpf_report_fdf_json(FILE *out, const gpf_fdf *c, const gpf_report_options *how);

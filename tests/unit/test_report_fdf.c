@@ -122,9 +122,10 @@ static void right_says_to_how_many_digits(void **state)
     assert_has(text, "is between them\n");
     assert_has(text, "inferred from one-sided slopes: a callback says nothing of its kinks");
     assert_has(text, "unresolved\n      too noisy: the gap grows as the step shrinks\n");
-    assert_has(text, "df: 1 of 3 vacuous: [1]; f is bit for bit the same at every step\n");
+    assert_has(text, "  df: 1 of 3 is 0, as f does not react (vacuous): [1]\n");
     assert_has(text, "\nright: all 4 entries of fdf and the one of fvv, to 9.1 digits "
-                     "and more; 1 at a kink, between its slopes; 1 vacuous; 1 unresolved\n");
+                     "and more; 1 at a kink, between its slopes; 1 zero on both sides; 1 "
+                     "unresolved\n");
     free(text);
     fake_free(k);
 }
