@@ -327,7 +327,8 @@ static layout lay_out(const gpf__view *v)
         const int shape = (int)strlen(v->shape(v->check, t, text, sizeof text));
         const gpf_tally one = v->tally(v->check, (int)t);
         gpf__format(text, sizeof text, "%zu/%zu", one.checked, one.total);
-        l.checked = (int)strlen(text) > l.checked ? (int)strlen(text) : l.checked;
+        if (!v->block(v->check, t) && (int)strlen(text) > l.checked)
+            l.checked = (int)strlen(text);
         l.name = name > l.name ? name : l.name;
         l.shape = shape > l.shape ? shape : l.shape;
     }
