@@ -45,14 +45,19 @@ static bool candidate(const gpf__evidence *e, size_t k, ratio_name *r)
         return false;
     const double v = e->counts[k / N_FORMS].value,
                  of[N_FORMS] = { v, 1 / v, 2 * v, 1 / (2 * v), v / 2, 2 / v, sqrt(v), 1 / sqrt(v) };
-    static const char *const before[N_FORMS] = { "",     "1/", "2*",    "1/2/",
-                                                 "1/2*", "2/", "sqrt ", "1/sqrt " };
+    static const char *const before[N_FORMS] = { "", "1/", "2 ",    "1/(2 ",
+                                                 "", "2/", "sqrt ", "1/sqrt " },
+                             *const after[N_FORMS] = { "", "", "", ")", "/2", "", "", "" };
     *r = (ratio_name){ .c = v > 2 ? of[k % N_FORMS] : GSL_NAN, .cost = k % N_FORMS < 2 ? 4 : 7 };
     const gpf__count *count = &e->counts[k / N_FORMS];
-    if (count->symbol)
-        gpf__format(r->text, sizeof r->text, "%s%s", before[k % N_FORMS], count->symbol);
-    else
-        gpf__format(r->text, sizeof r->text, "%s%.6g (%s)", before[k % N_FORMS], v, count->means);
+    char number[32];
+    gpf__format(number, sizeof number, "%.6g", v);
+    gpf__format(r->text, sizeof r->text, "%s%s%s", before[k % N_FORMS],
+                count->symbol ? count->symbol : number, after[k % N_FORMS]);
+    if (!count->symbol && *after[k % N_FORMS])
+        gpf__append(r->text, sizeof r->text, " (%s: %s)", number, count->means);
+    else if (!count->symbol)
+        gpf__append(r->text, sizeof r->text, " (%s)", count->means);
     return true;
 }
 

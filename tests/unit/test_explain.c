@@ -705,7 +705,7 @@ static void test_graph(void **state)
         assert_int_equal(one->kind, GPF_SCALED);
         assert_int_equal(one->part, 0);
         assert_true(fabs(one->ratio - 3.5) < 1e-12);
-        assert_non_null(strstr(one->text, "1/2*7 (the number of samples)"));
+        assert_non_null(strstr(one->text, "7/2 (7: the number of samples)"));
         assert_int_equal(two->kind, GPF_TRANSPOSED);
         assert_int_equal(two->part, 1);
     }
