@@ -422,6 +422,7 @@ static int put_report(const callback *c, const gpf_fdf *f, double seconds)
     report.quiet = o->quiet;
     report.color = cmd_use_color(o);
     report.model = c->name;
+    report.structure = c->what;
     report.notes = notes;
     report.seconds = seconds;
     if (gpf_fdf_stopped(f))

@@ -37,6 +37,7 @@ typedef struct callback_result {
 typedef struct callback {
     const cmd *o;
     const char *name; /* in the report */
+    const char *what; /* it is, there; NULL: the structure's name */
     const gpf_fdf_kind *kind;
     const void *structure;
     void *arg;

@@ -555,6 +555,7 @@ int exec_check(const cmd *o, callback_input *in)
     gsl_multimin_function_fdf f = { .f = ask_f, .df = ask_df, .n = p.n, .params = &p };
     const callback c = { .o = o,
                          .name = o->exec,
+                         .what = "loss and gradient",
                          .kind = gpf_fdf_kind_find("multimin"),
                          .structure = &f,
                          .arg = &p,

@@ -14,7 +14,7 @@
  *     prints: WRONG J: column 1 (lambda) has the wrong sign: 15 of 15 entries are -1 times the slope
  *     gradproof check --plugin ./sign.so --symbol decay_right --at 4.9,1.4,0.8
  *     prints: right: 47 of 48 entries of J
- *     prints: 1 vacuous
+ *     prints: J: 1 of 48 is 0, as f does not react
  */
 #include <gsl/gsl_math.h>
 #include <gsl/gsl_multifit_nlinear.h>

@@ -116,8 +116,9 @@ extern "C" {
  *   scale     typical sizes, > 0, in the units of the variables, for the steps. Where it matters: a
  *             variable that is 0 here but usually 1e-9 or 1e9, or known to move less than its size
  *   pattern   for a sparse J: the entries that may be nonzero, values x variables (odeiv2: dim x dim),
- *             any format; the numbers stored are not looked at. Columns without a common row are differenced
- *             together, and that all other entries are zero is checked too
+ *             any format; the numbers stored are not looked at. Columns without a common row are
+ *             differenced together, and that all other entries are zero is checked too. Not used by
+ *             the fast mode, whose directions do not get cheaper by it
  *   weights   of the residuals, as given to gsl_multifit_nlinear_winit: no result depends on them,
  *             but where f or J has them in it already, the report can say so
  *   names     of the variables, for texts */

@@ -199,16 +199,25 @@ static int explain_sides(const sides *s, gpf_explanation *x)
     return found < 0 ? GSL_ENOMEM : GSL_SUCCESS;
 }
 
+/* A ratio of all entries, seen at a point where only some of them tell: those of a column, say, where
+ * the others are as good as zero. */
+static bool is_less_of(const gpf_explanation *x, const gpf_explanation *all)
+{
+    return all->kind == GPF_SCALED &&
+           (x->kind == GPF_SCALED_COLUMN || x->kind == GPF_SCALED_ROW || x->kind == GPF_SINGLE);
+}
+
 static int note_pattern(const sides *s, pattern *c)
 {
     gpf_explanation x[2] = { gpf__explanation(GPF_UNEXPLAINED, 0) };
     const int status = gpf_plan_output_size(s->plan, 0) == gpf_plan_output_size(s->plan, 1)
                            ? explain_sides(s, x)
                            : GSL_SUCCESS;
-    if (c->n == 0)
+    if (c->n == 0 || is_less_of(&c->first, &x[0]))
         c->first = x[0];
-    c->differs |= c->first.kind != x[0].kind || c->first.row != x[0].row ||
-                  c->first.column != x[0].column || c->first.other != x[0].other;
+    c->differs |= !is_less_of(&x[0], &c->first) &&
+                  (c->first.kind != x[0].kind || c->first.row != x[0].row ||
+                   c->first.column != x[0].column || c->first.other != x[0].other);
     c->N[c->n] = s->N;
     c->ratio[c->n++] = x[0].ratio;
     return status;

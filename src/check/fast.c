@@ -10,16 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Power. Along v = s xi the measured gap is s (sum_k d_k xi_k) + e, d_k the errors of the elements
- * and |e| at most the tolerance tau. The gap stays within tau only if |sum_k d_k s xi_k| <= 2 tau.
- * xi_k is +-U[1/2, 3/2], of density 1/2: whatever the other elements do, xi_k hits that interval of
- * length 4 tau / (s |d_k|) with probability at most 2 tau / (s |d_k|). So m independent directions
- * all miss d_k with probability at most prod_j 2 tau_j / (s |d_k|), which is MISS for
- *     |d_k| = 2/s (tau_1 .. tau_m / MISS)^(1/m).
- * Signs alone would do for one wrong element, but two that are swapped would cancel half of the
- * time. */
-enum { DIRECTIONS = 4, FEWER = 2 };
-static const double MISS = 1 - GPF_FAST_PROBABILITY;
+enum { DIRECTIONS = GPF__DIRECTIONS, FEWER = 2 };
 
 /* A range this short is looked at element by element, at most so many of a tensor; so many wrong
  * ones say enough about it. */
@@ -270,11 +261,10 @@ static finding along(fast *f, unsigned id, size_t lo, size_t hi, double *tau)
     return gap <= *tau ? AGREES : DISAGREES;
 }
 
-/* The error of one element that was seen with probability 1 - MISS, from tolerances in any order.
- * Any subset of the directions gives a bound; the best one. */
-static double seen(double *tau, unsigned n, double scale)
+double gpf__error_seen(double *tau, unsigned n)
 {
-    double best = INFINITY, log_product = -log(MISS);
+    const double miss = 1 - GPF_FAST_PROBABILITY;
+    double best = INFINITY, log_product = -log(miss);
     for (unsigned i = 0; i < n; i++) {
         for (unsigned j = i + 1; j < n; j++)
             if (tau[j] < tau[i]) {
@@ -283,9 +273,35 @@ static double seen(double *tau, unsigned n, double scale)
                 tau[j] = t;
             }
         log_product += log(tau[i]);
-        best = fmin(best, 2 / scale * exp(log_product / (i + 1)));
+        best = fmin(best, 2 * exp(log_product / (i + 1)));
     }
     return best;
+}
+
+void gpf__block_looked_at(gpf_block *b, gpf_verdict v)
+{
+    if (v == GPF_VACUOUS)
+        b->small++;
+    else if (v == GPF_UNRESOLVED)
+        b->untested++;
+    else
+        b->covered++;
+}
+
+void gpf__block_conclude(gpf_block *b, double weakest, bool wrong, bool unconfirmed)
+{
+    b->error = weakest > 0 ? weakest : GSL_NAN;
+    b->magnitude = b->error / GPF_FAST_RELATIVE;
+    b->reason = GPF_REASON_NONE;
+    b->verdict = GPF_UNRESOLVED;
+    if (wrong)
+        b->verdict = GPF_WRONG;
+    else if (unconfirmed)
+        b->reason = GPF_REASON_UNCONFIRMED;
+    else if (b->covered)
+        b->verdict = GPF_RIGHT;
+    else
+        b->reason = b->untested ? GPF_REASON_CROWDED : GPF_REASON_TOO_SMALL;
 }
 
 static void cover(fast *f, size_t lo, size_t hi, double error)
@@ -332,12 +348,7 @@ static void look_at(fast *f, size_t k)
     f->b->evaluations += e->evaluations;
     f->wrong += e->verdict == GPF_WRONG;
     f->total_wrong += e->verdict == GPF_WRONG;
-    if (e->verdict == GPF_VACUOUS)
-        f->b->small++;
-    else if (e->verdict == GPF_UNRESOLVED)
-        f->b->untested++;
-    else
-        f->b->covered++;
+    gpf__block_looked_at(f->b, e->verdict);
 }
 
 static void report_progress(fast *f, size_t n)
@@ -363,7 +374,7 @@ static finding test(fast *f, size_t lo, size_t hi, const unsigned *id, unsigned 
             return one;
         clean += one == AGREES;
     }
-    cover(f, lo, hi, seen(tau, clean, f->scale));
+    cover(f, lo, hi, gpf__error_seen(tau, clean) / f->scale);
     return AGREES;
 }
 
@@ -444,25 +455,6 @@ static int enter(fast *f, size_t i)
     return GSL_SUCCESS;
 }
 
-static void conclude(fast *f)
-{
-    gpf_block *b = f->b;
-    b->error = f->weakest > 0 ? f->weakest : GSL_NAN;
-    b->magnitude = b->error / GPF_FAST_RELATIVE;
-    b->reason = GPF_REASON_NONE;
-    if (f->wrong) {
-        b->verdict = GPF_WRONG;
-    } else if (f->unconfirmed) {
-        b->verdict = GPF_UNRESOLVED;
-        b->reason = GPF_REASON_UNCONFIRMED;
-    } else if (b->covered) {
-        b->verdict = GPF_RIGHT;
-    } else {
-        b->verdict = GPF_UNRESOLVED;
-        b->reason = b->untested ? GPF_REASON_CROWDED : GPF_REASON_TOO_SMALL;
-    }
-}
-
 static void vacuous(gpf_block *b, gpf_reason r)
 {
     b->verdict = GPF_VACUOUS;
@@ -492,7 +484,7 @@ static void check_tensor(fast *f)
         for (unsigned j = 0; j < DIRECTIONS; j++)
             id[j] = j;
         search(f, 0, f->size, id, DIRECTIONS);
-        conclude(f);
+        gpf__block_conclude(f->b, f->weakest, f->wrong > 0, f->unconfirmed);
         return;
     }
     b->untested = b->total - b->small;

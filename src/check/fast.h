@@ -5,6 +5,8 @@
 
 #include "check/stencil.h"
 
+#include <stdbool.h>
+
 /* What is checked; arrays by tensor. */
 typedef struct gpf__fast_job {
     const gpf_graph *g;
@@ -28,5 +30,26 @@ typedef struct gpf__elements {
  * GSL_ENOMEM, GPF_ECANCEL (the blocks not come to are unresolved), or the plan's error. */
 int gpf__fast_check(const gpf__fast_job *job, const gpf_check_options *how, gpf_block *block,
                     gpf__elements *found);
+
+/* Of every mode that goes along random directions.
+ *
+ * Power. Along v = s xi the measured gap is s (sum_k d_k xi_k) + e, d_k the errors of the elements
+ * and |e| at most the tolerance tau. The gap stays within tau only if |sum_k d_k s xi_k| <= 2 tau.
+ * xi_k is +-U[1/2, 3/2], of density 1/2: whatever the other elements do, xi_k hits that interval of
+ * length 4 tau / (s |d_k|) with probability at most 2 tau / (s |d_k|). So m independent directions
+ * all miss d_k with probability at most prod_j 2 tau_j / (s |d_k|), which is
+ * MISS = 1 - GPF_FAST_PROBABILITY for
+ *     |d_k| = 2/s (tau_1 .. tau_m / MISS)^(1/m).
+ * Signs alone would do for one wrong element, but two that are swapped would cancel half of the
+ * time. */
+enum { GPF__DIRECTIONS = 4 };
+
+/* That error, for s = 1, from the tolerances of n directions, which it sorts. Any subset of them gives a
+ * bound; the best one. */
+double gpf__error_seen(double *tau, unsigned n);
+/* Counts an element that was looked at alone. */
+void gpf__block_looked_at(gpf_block *b, gpf_verdict v);
+/* The verdict of a block, and what it would have seen: weakest, of all its elements. */
+void gpf__block_conclude(gpf_block *b, double weakest, bool wrong, bool unconfirmed);
 
 #endif

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* The fast mode: the slopes of all values along random directions of all variables against d v, and
  * the way from a gap to the guilty entries, which are then checked one by one. */
+#include "check/fast.h"
 #include "gsl/gsl.h"
 
 #include <float.h>
@@ -9,11 +10,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* Power: as in check.h (gpf_block), row by row, with one difference: variable j moves by scale_j, its
+/* Power: as in check/fast.h, row by row, with one difference: variable j moves by scale_j, its
  * own typical size. A variable at one of its bounds can only move inwards: without the random sign
  * its density is twice as high, as if its scale were half as large. */
-enum { DIRECTIONS = 4, FEWER = 2, STREAM = 303 };
-static const double MISS = 1 - GPF_FAST_PROBABILITY;
+enum { DIRECTIONS = GPF__DIRECTIONS, FEWER = 2, STREAM = 303 };
 
 /* A range this short is looked at entry by entry; so many entries at most, so many of one column; so
  * many wrong ones say enough. */
@@ -308,27 +308,10 @@ static void along(fast *f, rows *all, unsigned id, size_t lo, size_t hi, int sma
     }
 }
 
-/* The error of an entry whose variable moves by 1 that was seen with probability 1 - MISS. */
-static double seen(double *tau, unsigned n)
-{
-    double best = INFINITY, log_product = -log(MISS);
-    for (unsigned i = 0; i < n; i++) {
-        for (unsigned j = i + 1; j < n; j++)
-            if (tau[j] < tau[i]) {
-                const double t = tau[i];
-                tau[i] = tau[j];
-                tau[j] = t;
-            }
-        log_product += log(tau[i]);
-        best = fmin(best, 2 * exp(log_product / (i + 1)));
-    }
-    return best;
-}
-
 static void cover(fast *f, row *r, size_t lo, size_t hi)
 {
     const gpf__subject *s = f->s;
-    const double error = seen(r->agreed, r->n_agreed);
+    const double error = gpf__error_seen(r->agreed, r->n_agreed);
     size_t moving = 0;
     for (size_t j = lo; j < hi; j++)
         moving += f->scale[j] > 0;
@@ -371,14 +354,8 @@ static gpf_verdict decide(fast *f, size_t i, size_t j, double analytic)
 
 static void look_at(fast *f, size_t i, size_t j, double analytic)
 {
-    const gpf_verdict v = decide(f, i, j, analytic);
+    gpf__block_looked_at(f->b, decide(f, i, j, analytic));
     f->looked_at++;
-    if (v == GPF_VACUOUS)
-        f->b->small++;
-    else if (v == GPF_UNRESOLVED)
-        f->b->untested++;
-    else
-        f->b->covered++;
 }
 
 /* Column j of the analytic Jacobian, at the rows. */
@@ -578,21 +555,11 @@ static bool all_zero(const fast *f)
 static void conclude(fast *f)
 {
     gpf_block *b = f->b;
-    b->error = f->weakest > 0 ? f->weakest : GSL_NAN;
-    b->magnitude = b->error / GPF_FAST_RELATIVE;
-    b->reason = GPF_REASON_NONE;
-    b->verdict = GPF_UNRESOLVED;
-    if (f->wrong)
-        b->verdict = GPF_WRONG;
-    else if (f->unconfirmed)
-        b->reason = GPF_REASON_UNCONFIRMED;
-    else if (b->covered)
-        b->verdict = GPF_RIGHT;
-    else if (!f->reacted && all_zero(f)) {
+    gpf__block_conclude(b, f->weakest, f->wrong > 0, f->unconfirmed);
+    if (b->verdict == GPF_UNRESOLVED && !f->unconfirmed && !f->reacted && all_zero(f)) {
         b->verdict = GPF_VACUOUS;
         b->reason = GPF_REASON_NO_REACTION;
-    } else
-        b->reason = b->untested ? GPF_REASON_CROWDED : GPF_REASON_TOO_SMALL;
+    }
     f->p->total = b->covered + b->small;
 }
 

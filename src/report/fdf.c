@@ -129,7 +129,8 @@ static int where(const gpf_fdf *c, size_t limit, char *buf, size_t size)
 static void put_heading(FILE *out, const gpf_fdf *c, const gpf_report_options *how)
 {
     enum { WIDTH = 79 };
-    const char *structure = gpf_fdf_kind_structure(gpf_fdf_kind_of(c));
+    const char *structure =
+        how->structure ? how->structure : gpf_fdf_kind_structure(gpf_fdf_kind_of(c));
     const size_t n = gpf_fdf_x(c)->size;
     char head[256], at[WIDTH + 1];
     gpf__format(head, sizeof head, how->model ? "%.120s (%s)" : "%s%s",
@@ -256,7 +257,7 @@ static void close_right(const gpf__view *v, char *buf, size_t size)
     }
     if (listed)
         gpf__append(buf, size, ", to %.1f digits and more", gpf__least_digits(v));
-    gpf__close_rest(&all, *buf ? "; " : "", buf, size);
+    gpf__close_rest(v, &all, *buf ? "; " : "", buf, size);
 }
 
 static void put_closing(FILE *out, const gpf__view *v, const gpf_report_options *how)

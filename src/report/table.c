@@ -179,7 +179,12 @@ static void put_vacuous(FILE *out, const gpf__view *v)
             continue;
         char text[768];
         gpf__format(text, sizeof text, "%s: ", name);
-        if (vacuous == tally.checked)
+        if (v->narrow &&
+            vacuous < tally.checked) /* many Jacobians are sparse: no cause for worry */
+            gpf__append(text, sizeof text, "%zu of %zu %s 0, as %s does not react (vacuous):%s%s",
+                        vacuous, tally.checked, vacuous == 1 ? "is" : "are", v->output, which,
+                        vacuous > SHOWN ? " ..." : "");
+        else if (vacuous == tally.checked)
             gpf__append(text, sizeof text, vacuous == 1 ? "vacuous" : "all %zu vacuous", vacuous);
         else
             gpf__append(text, sizeof text, "%zu of %zu vacuous:%s%s", vacuous, tally.checked, which,
@@ -187,7 +192,7 @@ static void put_vacuous(FILE *out, const gpf__view *v)
         if (without_path == vacuous)
             gpf__append(text, sizeof text, "; %s does not depend on %s", v->output,
                         vacuous == 1 ? "it" : "them");
-        else
+        else if (!v->narrow || vacuous == tally.checked)
             gpf__append(text, sizeof text, "; %s is bit for bit the same at every step", v->output);
         fputs(listed++ ? " " : "\n ", out);
         if (v->narrow) {
@@ -200,12 +205,34 @@ static void put_vacuous(FILE *out, const gpf__view *v)
     }
 }
 
+/* Is every wrong element spoken of by an explanation? */
+static bool all_explained(const gpf__view *v)
+{
+    for (size_t p = 0; p < v->n_parts; p++) {
+        bool explained = false;
+        for (size_t i = 0; i < v->n_explanations; i++) {
+            const gpf_explanation *e = v->explanation(v->check, i);
+            if (e->part != (int)p || e->severity != GPF_FAULT)
+                continue;
+            explained = e->kind != GPF_UNEXPLAINED;
+            if (!explained)
+                break;
+        }
+        if (!explained && v->tally(v->check, (int)p).count[GPF_WRONG])
+            return false;
+    }
+    for (size_t i = 0; i < v->n_elements; i++) /* these have an explanation of their own */
+        if (v->element(v->check, i)->reason == GPF_REASON_TIE)
+            return false;
+    return true;
+}
+
 int gpf__table_elements(FILE *out, const gpf__view *v, const gpf_report_options *how)
 {
     static const gpf_verdict shown[] = { GPF_WRONG, GPF_KINK, GPF_UNRESOLVED };
-    enum { N_SHOWN = sizeof shown / sizeof *shown };
+    enum { N_SHOWN = sizeof shown / sizeof *shown, FEW = 5 };
+    const bool explained = all_explained(v);
     size_t n = v->n_elements, m = 0, more[N_SHOWN] = { 0 };
-    size_t limit = how->max_rows ? how->max_rows : GPF__MAX_ROWS;
     row *rows = malloc((n ? n : 1) * sizeof *rows);
     if (!rows)
         return GSL_ENOMEM;
@@ -214,7 +241,9 @@ int gpf__table_elements(FILE *out, const gpf__view *v, const gpf_report_options 
             rows[m] = (row){ 0, m };
     }
     for (int k = 0; k < N_SHOWN && !how->all; k++) {
-        size_t first = m;
+        const size_t first = m, limit = how->max_rows                        ? how->max_rows
+                                        : shown[k] == GPF_WRONG && explained ? FEW
+                                                                             : GPF__MAX_ROWS;
         for (size_t i = 0; i < n; i++) {
             const gpf_element *e = v->element(v->check, i);
             if (e->verdict == shown[k])
@@ -229,8 +258,9 @@ int gpf__table_elements(FILE *out, const gpf__view *v, const gpf_report_options 
     put_table(out, v, how, rows, m);
     for (int k = 0; k < N_SHOWN; k++)
         if (more[k])
-            say(out, "  ... and %zu more %s (--all shows every element)\n", more[k],
-                gpf_verdict_name(shown[k]));
+            say(out, "  ... and %zu more %s%s (--all shows every element)\n", more[k],
+                gpf_verdict_name(shown[k]),
+                shown[k] == GPF_WRONG && explained ? ", all of them said above" : "");
     free(rows);
     if (!how->all && v->tally(v->check, -1).count[GPF_VACUOUS])
         put_vacuous(out, v);
@@ -256,10 +286,12 @@ static int digits_text(const gpf__view *v, size_t from, size_t to, char *buf, si
             digits[n++] = e->digits;
     }
     qsort(digits, n, sizeof *digits, by_size);
+    char mid[16];
+    gpf__format(mid, sizeof mid, n ? "  %4.1f" : "     -", n ? digits[n / 2] : 0);
     if (n)
-        gpf__format(buf, size, "%10.1f  %4.1f  %4.1f", digits[0], digits[n / 2], digits[n - 1]);
+        gpf__format(buf, size, "%10.1f%s  %4.1f", digits[0], v->narrow ? "" : mid, digits[n - 1]);
     else
-        gpf__format(buf, size, "%10s  %4s  %4s", "-", "-", "-");
+        gpf__format(buf, size, "%10s%s  %4s", "-", v->narrow ? "" : mid, "-");
     free(digits);
     return GSL_SUCCESS;
 }
@@ -276,6 +308,7 @@ double gpf__least_digits(const gpf__view *v)
 /* Widths of the columns of tallies; 0: no such column. */
 typedef struct layout {
     int name, shape, checked, verdict[GPF_N_VERDICTS];
+    const char *checked_title, *digits_title;
     bool evaluations;
 } layout;
 
@@ -284,12 +317,18 @@ static layout lay_out(const gpf__view *v)
     const gpf_tally all = v->tally(v->check, -1);
     layout l = { .name = (int)strlen(v->part),
                  .shape = (int)strlen("shape"),
-                 .checked = (int)strlen("checked/total"),
+                 .checked_title = v->narrow ? "checked" : "checked/total",
+                 .digits_title = v->narrow ? "digits min   max" : "digits min   mid   max",
                  .evaluations = !v->narrow };
+    l.checked = (int)strlen(l.checked_title);
     for (size_t t = 0; t < v->n_parts; t++) {
         char text[64];
         const int name = (int)strlen(v->name(v->check, t, text, sizeof text));
         const int shape = (int)strlen(v->shape(v->check, t, text, sizeof text));
+        const gpf_tally one = v->tally(v->check, (int)t);
+        gpf__format(text, sizeof text, "%zu/%zu", one.checked, one.total);
+        if (!v->block(v->check, t) && (int)strlen(text) > l.checked)
+            l.checked = (int)strlen(text);
         l.name = name > l.name ? name : l.name;
         l.shape = shape > l.shape ? shape : l.shape;
     }
@@ -334,11 +373,11 @@ int gpf__table_tallies(FILE *out, const gpf__view *v)
             continue;
         if (listed++ == 0) {
             say(out, "\n  %-*s  %-*s  %*s", l.name, v->part, l.shape, "shape", l.checked,
-                "checked/total");
+                l.checked_title);
             for (int k = 0; k < GPF_N_VERDICTS; k++)
                 if (l.verdict[k])
                     say(out, "  %s", gpf_verdict_name((gpf_verdict)k));
-            say(out, "  digits min   mid   max%s\n", l.evaluations ? "  evaluations" : "");
+            say(out, "  %s%s\n", l.digits_title, l.evaluations ? "  evaluations" : "");
         }
         put_tally(out, &l, clean(v->name(v->check, t, name, sizeof name)),
                   v->shape(v->check, t, shape, sizeof shape), &tally, digits);
@@ -512,7 +551,8 @@ size_t gpf__close_untested(const gpf__view *v, char *buf, size_t size)
     return listed;
 }
 
-void gpf__close_rest(const gpf_tally *all, const char *sep, char *buf, size_t size)
+void gpf__close_rest(const gpf__view *v, const gpf_tally *all, const char *sep, char *buf,
+                     size_t size)
 {
     static const struct {
         gpf_verdict verdict;
@@ -523,7 +563,9 @@ void gpf__close_rest(const gpf_tally *all, const char *sep, char *buf, size_t si
     for (size_t k = 0; k < sizeof rest / sizeof *rest; k++) {
         size_t n = all->count[rest[k].verdict];
         if (n)
-            gpf__append(buf, size, "%s%zu %s", sep, n, rest[k].text);
+            gpf__append(buf, size, "%s%zu %s", sep, n,
+                        v->narrow && rest[k].verdict == GPF_VACUOUS ? "zero on both sides"
+                                                                    : rest[k].text);
         sep = n ? "; " : sep;
     }
 }

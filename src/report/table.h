@@ -51,7 +51,8 @@ bool gpf__table_has_blocks(const gpf__view *v);
  * they are; */
 size_t gpf__close_untested(const gpf__view *v, char *buf, size_t size);
 /* sep, then how many elements are neither right nor wrong; */
-void gpf__close_rest(const gpf_tally *all, const char *sep, char *buf, size_t size);
+void gpf__close_rest(const gpf__view *v, const gpf_tally *all, const char *sep, char *buf,
+                     size_t size);
 /* the blocks. */
 void gpf__close_blocks(const gpf__view *v, char *buf, size_t size);
 /* The least digits of the right elements. */

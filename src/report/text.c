@@ -140,7 +140,8 @@ const char *gpf__report_reason(const gpf_element *e, double y, const char *analy
         [GPF_REASON_NOISE] = "too noisy: the gap grows as the step shrinks",
         [GPF_REASON_TRUNCATION] = "too curved: the gap still shrinks with the step",
         [GPF_REASON_CROWDED] = "kinks too close together for a one-sided slope",
-        [GPF_REASON_UNCONFIRMED] = "a direction disagrees, but no element looked at is wrong",
+        [GPF_REASON_UNCONFIRMED] =
+            "directions disagree, single elements do not: tiny errors, or a kink nearby",
         [GPF_REASON_TOO_SMALL] = "every element is too small to be seen",
     };
     if (e->reason == GPF_REASON_NOT_FINITE)
@@ -407,7 +408,7 @@ static void close_elements(const gpf__view *v, gpf_outcome o, char *buf, size_t 
                         right == 1 ? "s" : "");
         gpf__append(buf, size, ", at least %.1f digits", gpf__least_digits(v));
     }
-    gpf__close_rest(&all, right ? "; " : "", buf, size);
+    gpf__close_rest(v, &all, right ? "; " : "", buf, size);
 }
 
 static void close_claims(const gpf_report_options *how, char *buf, size_t size)

@@ -605,6 +605,52 @@ static void test_edges(void **state)
 }
 
 /* A ratio of two numbers that are both known by two names is given none. */
+/* What two mistakes at once, or a small one, are called. */
+static void test_words(void **state)
+{
+    (void)state;
+    gsl_rng *r = gsl_rng_alloc(gsl_rng_mt19937);
+    scene s;
+    begin(&s, r, 6, 4, DENSE, 1e-9); /* a formula that was copied is no shift of them all */
+    for (size_t i = 0; i < 6; i++)
+        s.a[i * 4 + 3] = s.a[i * 4];
+    assert_int_equal(look(&s, 0), 6);
+    assert_int_equal(s.n_out, 1);
+    assert_int_equal(s.out[0].kind, GPF_SHIFTED);
+    assert_int_equal(s.out[0].column, 3);
+    assert_int_equal(s.out[0].other, -3);
+    assert_string_equal(s.out[0].text,
+                        "J: column 3 holds what belongs into column 0 (6 of 6 entries)");
+    end(&s);
+    begin(&s, r, 6, 6, DENSE, 1e-9); /* transposed, and a column has the wrong sign */
+    for (size_t i = 0; i < 36; i++)
+        s.a[i] = s.numeric[i % 6 * 6 + i / 6] * (i % 6 == 2 ? -1 : 1);
+    look(&s, 0);
+    assert_int_equal(s.n_out, 2);
+    assert_int_equal(s.out[0].kind, GPF_TRANSPOSED);
+    assert_int_equal(s.out[1].kind, GPF_UNEXPLAINED);
+    for (size_t i = 0; i < 36; i++)
+        s.a[i] = -2 * s.numeric[i % 6 * 6 + i / 6];
+    look(&s, 0);
+    assert_string_equal(s.out[0].text,
+                        "J is transposed: 36 of 36 entries are -2 times the transpose");
+    for (size_t i = 0; i < 36; i++) /* a softmax without its cross terms */
+        s.a[i] = i % 7 ? 0 : s.numeric[i];
+    look(&s, 0);
+    assert_string_equal(s.out[0].text,
+                        "J has nothing off its diagonal: 30 entries there are 0 where f reacts");
+    end(&s);
+    begin(&s, r, 1, 1, DENSE, 1e-9);
+    s.a[0] = -s.a[0];
+    look(&s, 0);
+    assert_string_equal(s.out[0].text, "J has the wrong sign: it is -1 times the slope");
+    s.a[0] *= -2;
+    look(&s, 0);
+    assert_string_equal(s.out[0].text, "J is 2 times what it should be");
+    end(&s);
+    gsl_rng_free(r);
+}
+
 static void test_names(void **state)
 {
     (void)state;
@@ -659,7 +705,7 @@ static void test_graph(void **state)
         assert_int_equal(one->kind, GPF_SCALED);
         assert_int_equal(one->part, 0);
         assert_true(fabs(one->ratio - 3.5) < 1e-12);
-        assert_non_null(strstr(one->text, "1/2*7 (the number of samples)"));
+        assert_non_null(strstr(one->text, "7/2 (7: the number of samples)"));
         assert_int_equal(two->kind, GPF_TRANSPOSED);
         assert_int_equal(two->part, 1);
     }
@@ -674,7 +720,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_planted),   cmocka_unit_test(test_hard),
         cmocka_unit_test(test_unrelated), cmocka_unit_test(test_edges),
-        cmocka_unit_test(test_names),     cmocka_unit_test(test_graph),
+        cmocka_unit_test(test_words),     cmocka_unit_test(test_names),
+        cmocka_unit_test(test_graph),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

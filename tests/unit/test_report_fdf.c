@@ -57,14 +57,25 @@ static void shows_what_is_wrong_and_why(void **state)
     assert_has(text, "my_fdf (gsl_multifit_nlinear_fdf): 40 values of 3 variables\n  at (");
     assert_has(text, "\n  WRONG   J: column 1 (x[1]) has the wrong sign: 40 of 40 entries are -1");
     assert_has(text, "  J[0,1] ");
-    assert_has(text, "  ... and 37 more wrong");
-    assert_has(text, "  J     40x3         120/120     80     40  ");
+    assert_has(text, "  ... and 37 more wrong, all of them said above (--all");
+    assert_has(text, "  J     40x3   120/120     80     40  ");
     assert_has(text, "  58 calls of f, 3 of df, 1 of fdf, 0.25 s\n");
     assert_has(text, "\nWRONG: 40 of 120 entries of J: column 1 (x[1]) has the wrong sign\n");
     assert_has_not(text, "kink");
     assert_has_not(text, "\033");
     assert_narrow(text);
     free(text);
+    how.max_rows = 0;
+    how.structure = "loss and gradient";
+    text = text_of(k, &how);
+    assert_has(text, "my_fdf (loss and gradient): 40 values");
+    assert_has(text, "  ... and 35 more wrong, all of them said above (--all");
+    free(text);
+    fake_explanation(k, GPF_UNEXPLAINED, GPF_FAULT, 0, "J: 1 entry is wrong in no way known here");
+    text = text_of(k, &how);
+    assert_has(text, "  ... and 20 more wrong (--all");
+    free(text);
+    k->c.n_explanation--;
     how.quiet = 1;
     text = text_of(k, &how);
     assert_string_equal(text,
@@ -110,9 +121,10 @@ static void right_says_to_how_many_digits(void **state)
     assert_has(text, "is between them\n");
     assert_has(text, "inferred from one-sided slopes: a callback says nothing of its kinks");
     assert_has(text, "unresolved\n      too noisy: the gap grows as the step shrinks\n");
-    assert_has(text, "df: 1 of 3 vacuous: [1]; f is bit for bit the same at every step\n");
+    assert_has(text, "  df: 1 of 3 is 0, as f does not react (vacuous): [1]\n");
     assert_has(text, "\nright: all 4 entries of fdf and the one of fvv, to 9.1 digits "
-                     "and more; 1 at a kink, between its slopes; 1 vacuous; 1 unresolved\n");
+                     "and more; 1 at a kink, between its slopes; 1 zero on both sides; 1 "
+                     "unresolved\n");
     free(text);
     fake_free(k);
 }
@@ -188,7 +200,7 @@ static void blocks_of_the_fast_mode(void **state)
     assert_has(text, "  df    1x12   12000/12000           8     1.0e-09  1.0e-06  right\n");
     assert_has(text, "in any one element of a part, whatever");
     assert_has(text, "probability >= 0.99; that");
-    assert_has(text, "  fdf   1x13           13/13     13      -  ");
+    assert_has(text, "  fdf   1x13     13/13     13      -  ");
     assert_has(text,
                "\nright: 12000 of 12000 elements covered: a relative error of 0.001 would have "
                "been seen; all 13 entries of fdf, to 9.1 digits and more\n");
