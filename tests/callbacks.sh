@@ -428,9 +428,28 @@ int main(int argc, char **argv)
             fprintf(to, " 1");
         if (!strcmp(how, "lines"))
             fprintf(to, "\n1\n2 3");
+        if (!strcmp(how, "twice"))
+            fprintf(to, "\n1\n");
         if (strcmp(how, "open"))
             fprintf(to, "\n");
         fclose(to);
+        for (p = text; *p; p++)
+            if (!strcmp(how, "wrap") && *p == ' ')
+                *p = '\n';
+            else if (!strcmp(how, "comma") && *p == ' ')
+                *p = ',';
+        if (!strcmp(how, "dos"))
+            strcpy(strchr(text, '\n'), "\r\n");
+        if (!strcmp(how, "fortran"))
+            sprintf(text, " %.16fD+00 %.16fD+00  %.16fd0\n", 4.25, 1., 4.);
+        if (!strcmp(how, "digits"))
+            sprintf(text, "%.4f 1 4\n", sum);
+        if (!strcmp(how, "brackets"))
+            strcpy(text, "4.25 [1 4]\n");
+        if (!strcmp(how, "prompt"))
+            printf("x> ");
+        if (!strcmp(how, "payload"))
+            strcpy(text, "-nan(0x800) 1 4\n");
         answers++;
         if (!strcmp(how, "hang") || (!strcmp(how, "later") && answers > 3))
             pause();
@@ -490,10 +509,10 @@ try "ends well after one answer" expect 2 'ended with exit status 0 before its a
     ask 'read x; echo 1 2' --at 1
 try "dies after 3 answers" expect 2 'died of signal 11 (Segmentation fault) before its answer 4' a dies
 try "fails after 3 answers" expect 2 "answer 4 of './bad fails': no line of numbers: \"Traceback" a fails
-try "hangs" expect 2 "'./bad hang' gave no answer 1 within 0.3 s; is its output flushed" \
+try "hangs" expect 2 "'./bad hang' gave no answer 1 within 0.3 s; does it flush its output" \
     a hang --time-limit 0.3
 try "hangs after 3 answers" expect 2 'gave no answer 4 within 0.3 s' a later --time-limit 0.3
-try "does not flush" expect 2 'is its output flushed after every answer?' a buffered --time-limit 0.3
+try "does not flush" expect 2 'does it flush its output after every answer?' a buffered --time-limit 0.3
 try "closes its output" expect 2 'gave no answer 1 within 0.3 s' a mute --time-limit 0.3
 try "closes its input" expect 2 'gave no answer 1 within 0.3 s' a deaf --time-limit 0.3
 try "rubbish" expect 2 "answer 1 of './bad rubbish': no line of numbers: \"The loss is" a rubbish
@@ -502,7 +521,18 @@ try "too few numbers" expect 2 \
     "answer 1 of './bad fewer': 3 numbers expected (the loss and 2 derivatives), 1 found: \"4.25\"" a fewer
 try "too many numbers" expect 2 '3 numbers expected (the loss and 2 derivatives), 4 found: "4.25 1 4 1"' \
     a more
-try "several lines" expect 2 'wrote more than answer 1, which is one line: "1"' a lines
+try "more than one answer" expect 2 'wrote more than answer 1: "1"' a twice
+try "an answer broken into lines" expect 0 'right: all 2 entries of df' a wrap
+try "too many lines" expect 2 '(the loss and 2 derivatives), 4 found: "1"' a lines
+try "commas" expect 0 'right: all 2 entries of df' a comma
+try "DOS lines" expect 0 'right: all 2 entries of df' a dos
+try "exponents of Fortran" expect 3 'f = 4.25' sh -c "'$gradproof' check --exec './bad fortran' \
+    --at 0.5,2 --all \$* | sed 's/\"values\".*4.25/f = 4.25/'; exit 3" check
+try "brackets" expect 2 'no line of numbers: "4.25 [1 4]"; numbers only, without brackets' a brackets
+try "a prompt" expect 2 'nothing but answers may stand on standard output' a prompt
+try "nan with a payload" expect 3 'f is nan' a payload
+try "few digits" expect 0 'writes its loss with no more than 5 digits' \
+    ask './bad digits' --at 0.5,2 --names a,b
 try "a line of 10 MB" expect 2 'a line of more than' a long
 try "a zero byte" expect 2 'answer 1' a zero
 try "a loss that is nan" expect 3 'f' a nan
