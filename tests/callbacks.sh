@@ -170,6 +170,8 @@ BAD(frees, free(malloc(1)); free((char *)malloc(64) + 8))
 BAD(killed, raise(SIGKILL))
 BAD(prints, puts("{ noise"))
 BAD(fine, )
+BAD(forks, if (fork() == 0) { sleep(30); _exit(0); })
+BAD(closes, for (int i = 3; i < 99; i++) close(i))
 static double crash_in_f(const gsl_vector *x, void *p)
 {
     if (gsl_vector_get(x, 0) != 0.5)
@@ -236,6 +238,8 @@ try "calls exit(0)" expect 2 'ended the process, exit status 0' p exits_well
 try "recurses for ever" expect 2 'df of overflow at x = (0.5, 2)' p overflow
 try "corrupts the heap" expect 2 'df of frees at x = (0.5, 2)' p frees
 try "is killed" expect 2 'df of killed at x = (0.5, 2) was killed' p killed
+try "leaves a process behind" expect 0 'right: all 2 entries of df' p forks
+try "closes files" expect 2 'no result came' p closes
 try "prints" expect 0 'right: all 2 entries of df' p prints
 try "crashes in f, beside the point" expect 2 'f of late at x = (' p late
 try "has no functions" expect 2 'empty' p empty
@@ -328,6 +332,9 @@ try "--at is nan" expect 2 '--at 1,nan: a point has to be finite' plugin bad.so 
 try "--lo of another size" expect 2 '--lo gives 3 numbers, but there are 2 variables' p fine --lo 1,2,3
 try "--hi below --lo" expect 2 'lo' p fine --lo 0 --hi -1
 try "--names of another size" expect 2 '--names gives 3, but fine has 2 variables' p fine --names a,b,c
+try "--names, one empty" expect 2 'name 2 is empty' p fine --names a,
+try "an empty name of a library" expect 2 '--plugin takes a shared library' "$gradproof" check \
+    --plugin '' --symbol x --at 1
 try "--scale of 0" expect 2 'scale' p fine --scale 0
 try "--weights of another size" expect 2 'w.txt: 2 weights, but decay has 16 values' \
     plugin sign.so --symbol decay --at 4.9,1.4,0.8 --weights w.txt
@@ -363,6 +370,7 @@ try "an empty command" usage '--exec takes a command' --exec ' ' --at 1
 
 cat >bad_program.c <<'C'
 #define _POSIX_C_SOURCE 200809L
+#include <ctype.h>
 #include <math.h>
 #include <signal.h>
 #include <stdio.h>
@@ -428,9 +436,29 @@ int main(int argc, char **argv)
             fprintf(to, " 1");
         if (!strcmp(how, "lines"))
             fprintf(to, "\n1\n2 3");
+        if (!strcmp(how, "twice"))
+            fprintf(to, "\n1\n");
         if (strcmp(how, "open"))
             fprintf(to, "\n");
         fclose(to);
+        for (p = text; *p; p++)
+            if (!strcmp(how, "wrap") && *p == ' ')
+                *p = '\n';
+            else if (!strcmp(how, "comma") && *p == ' ')
+                *p = ',';
+        if (!strcmp(how, "dos") || !strcmp(how, "fortran"))
+            for (p = text; *p; p++)
+                printf("%s%c", !isspace(*p) ? "" : *how == 'f' ? "D+00" : *p == '\n' ? "\r" : "", *p);
+        if (!strcmp(how, "digits"))
+            printf("%.4f 1 4\n", sum);
+        if (!strcmp(how, "brackets"))
+            puts("4.25 [1 4]");
+        if (!strcmp(how, "payload"))
+            puts("-nan(0x800) 1 4");
+        if (strchr("dfbp", *how) && strstr("dos fortran digits brackets payload", how) && *how)
+            strcpy(text, "\n");
+        if (!strcmp(how, "prompt"))
+            printf("x> ");
         answers++;
         if (!strcmp(how, "hang") || (!strcmp(how, "later") && answers > 3))
             pause();
@@ -473,6 +501,11 @@ int main(int argc, char **argv)
 }
 C
 try "the bad program builds" ${CC-cc} -o bad bad_program.c -lm
+waits_no_more() {
+    timeout --foreground --preserve-status -s INT 0.5 "$gradproof" check --exec './bad hang' \
+        --at 0.5,2 --time-limit 0 >"$tmp/out" 2>&1
+    [ $? -eq 2 ] && says "interrupted while waiting for answer 1 of './bad hang'"
+}
 a() { # HOW OPTION...
     a_how=$1
     shift
@@ -490,10 +523,10 @@ try "ends well after one answer" expect 2 'ended with exit status 0 before its a
     ask 'read x; echo 1 2' --at 1
 try "dies after 3 answers" expect 2 'died of signal 11 (Segmentation fault) before its answer 4' a dies
 try "fails after 3 answers" expect 2 "answer 4 of './bad fails': no line of numbers: \"Traceback" a fails
-try "hangs" expect 2 "'./bad hang' gave no answer 1 within 0.3 s; is its output flushed" \
+try "hangs" expect 2 "'./bad hang' gave no answer 1 within 0.3 s; does it flush its output" \
     a hang --time-limit 0.3
 try "hangs after 3 answers" expect 2 'gave no answer 4 within 2 s' a later --time-limit 2
-try "does not flush" expect 2 'is its output flushed after every answer?' a buffered --time-limit 0.3
+try "does not flush" expect 2 'does it flush its output after every answer?' a buffered --time-limit 0.3
 try "closes its output" expect 2 'gave no answer 1 within 0.3 s' a mute --time-limit 0.3
 try "closes its input" expect 2 'gave no answer 1 within 0.3 s' a deaf --time-limit 0.3
 try "rubbish" expect 2 "answer 1 of './bad rubbish': no line of numbers: \"The loss is" a rubbish
@@ -502,7 +535,19 @@ try "too few numbers" expect 2 \
     "answer 1 of './bad fewer': 3 numbers expected (the loss and 2 derivatives), 1 found: \"4.25\"" a fewer
 try "too many numbers" expect 2 '3 numbers expected (the loss and 2 derivatives), 4 found: "4.25 1 4 1"' \
     a more
-try "several lines" expect 2 'wrote more than answer 1, which is one line: "1"' a lines
+try "more than one answer" expect 2 'wrote more than answer 1, which is one line: "1"' a twice
+try "an answer broken into lines" expect 0 'right: all 2 entries of df' a wrap
+try "commas" expect 0 'right: all 2 entries of df' a comma
+try "DOS lines" expect 0 'right: all 2 entries of df' a dos
+try "exponents of Fortran" expect 0 'right: all 2 entries of df' a fortran
+try "brackets" expect 2 'no line of numbers: "4.25 [1 4]"; numbers only, without brackets' a brackets
+try "a prompt" expect 2 'nothing but answers may stand on standard output' a prompt
+try "nan with a payload" expect 3 'nan at x = (0.5, 2)' a payload
+try "few digits" expect 3 'writes its loss with no more than 5 digits' a digits
+try "^C while it hangs" waits_no_more
+try "closed streams" sh -c "'$gradproof' check --exec ./bad --at 1,2 <&- &&
+    '$gradproof' check --plugin ./bad.so --symbol fine --at 1,2 <&- &&
+    ! '$gradproof' check --exec ./bad --at 1,2 <&- >&-"
 try "a line of 10 MB" expect 2 'a line of more than' a long
 try "a zero byte" expect 2 'answer 1' a zero
 try "a loss that is nan" expect 3 'f' a nan

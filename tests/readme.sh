@@ -5,6 +5,12 @@
 # other in one directory that has the examples.
 . "$top_src/tests/lib.sh"
 
+# A place that can be written to, and a cc that is this build's.
+mkdir "$tmp/run" "$tmp/bin"
+ln -s "$top_src/examples" "$tmp/run/examples"
+printf 'exec %s "$@" %s\n' "${CC-cc} $CPPFLAGS $CFLAGS $LDFLAGS" "$LIBS" | sed '1i #!/bin/sh' >"$tmp/bin/cc"
+chmod +x "$tmp/bin/cc"
+
 # What differs from run to run: how many threads there are and how long they took.
 settle() {
     sed -e 's/, [0-9]* threads\{0,1\}, / THREADS, /' -e 's/, [0-9.e-]* s$/, TIME/' -e 's/[[:space:]]*$//'
@@ -20,11 +26,10 @@ shown() { # LINE: the indented or empty lines behind it, up to the next command 
 
 prints_what_is_shown() { # LINE
     shown "$1" >"$tmp/expected"
-    (cd "$tmp/here" && PATH=$top_build:$PATH && sh -c "${1#    \$ }" 2>&1) | settle >"$tmp/actual"
+    (cd "$tmp/run" && PATH=$tmp/bin:$top_build:$PATH && sh -c "${1#    \$ }" 2>&1) | settle >"$tmp/actual"
     diff "$tmp/expected" "$tmp/actual"
 }
 
-mkdir "$tmp/here" && ln -s "$top_src/examples" "$tmp/here/examples" || exit 99
 grep '^    \$ ' "$top_src/README.md" >"$tmp/commands"
 while IFS= read -r line; do
     case $line in

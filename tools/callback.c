@@ -6,6 +6,7 @@
 #include "callback.h"
 #include <errno.h>
 #include <math.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -49,17 +50,36 @@ int numbers_add(numbers *v, double x)
     return GSL_SUCCESS;
 }
 
+/* strtod that takes Fortran's 1D+00 too; *end is the text where there is no number, and nothing in
+ * hexadecimal digits is one. */
+static double read_number(const char *text, const char **end)
+{
+    char *stop, copy[64];
+    double x = strtod(text, &stop);
+    const char *digits = text + strspn(text, "+-");
+    const size_t used = (size_t)(stop - text);
+    *end = stop;
+    if (digits[0] == '0' && (digits[1] == 'x' || digits[1] == 'X')) {
+        *end = text;
+    } else if (used && (*stop == 'D' || *stop == 'd') && used < sizeof copy - 8) {
+        snprintf(copy, sizeof copy, "%.*s", (int)used + 7, text);
+        copy[used] = 'e';
+        x = strtod(copy, &stop);
+        *end = text + (stop - copy);
+    }
+    return x;
+}
+
 int numbers_read(numbers *v, const char *text, const char **bad)
 {
     int comma = 0;
     for (const char *p = text + strspn(text, blanks);; p += strspn(p, blanks)) {
-        char *end;
+        const char *end;
         *bad = p;
         if (!*p && !comma)
             return GSL_SUCCESS;
-        const double x = strtod(p, &end);
-        if (end == p || (*end && *end != ',' && !strchr(blanks, *end)) ||
-            memchr(p, 'x', (size_t)(end - p)) || memchr(p, 'X', (size_t)(end - p)))
+        const double x = read_number(p, &end);
+        if (end == p || (*end && *end != ',' && !strchr(blanks, *end)))
             return GSL_EINVAL;
         if (numbers_add(v, x))
             return GSL_ENOMEM;
@@ -242,7 +262,12 @@ static int read_input(const cmd *o, callback_input *in)
         if (!in->header)
             return cmd_fail_status(o, GSL_ENOMEM, NULL);
     }
-    return in->header && split_names(in, in->header) ? cmd_fail_status(o, GSL_ENOMEM, NULL) : 0;
+    if (in->header && split_names(in, in->header))
+        return cmd_fail_status(o, GSL_ENOMEM, NULL);
+    for (size_t i = 0; o->names && i < in->n_names; i++)
+        if (!*in->names[i])
+            return cmd_failf(o, GSL_EINVAL, "--names: name %zu is empty", i + 1);
+    return 0;
 }
 
 callback_input *callback_input_read(const cmd *o)
@@ -512,7 +537,10 @@ int callback_close(callback_output *out)
     static const char *const name[] = { "right", "wrong", "trouble", "untested" };
     int worst = GPF_OUTCOME_RIGHT;
     if (!out->shown)
-        return cmd_failf(out->o, GPF_ECANCEL, "interrupted before anything was checked");
+        return cmd_failf(out->o, cmd_interrupted() ? GPF_ECANCEL : GSL_EFAILED, "%s",
+                         cmd_interrupted()
+                             ? "interrupted before anything was checked"
+                             : "no result came: the library closes files that are not its own");
     if (out->shown < out->points) /* by ^C, or by trouble, which is counted then */
         out->count[GPF_OUTCOME_TROUBLE] += !out->count[GPF_OUTCOME_WRONG];
     for (size_t i = sizeof by_weight / sizeof *by_weight; i-- > 0;)
@@ -539,7 +567,9 @@ int callback_check(const cmd *o)
     if (o->model_option)
         return cmd_usage(o, "this option is about a MODEL, not about --plugin or --exec: --",
                          o->model_option);
-    if (o->plugin && !o->symbol)
+    if (o->plugin && !*o->plugin)
+        return cmd_usage(o, "--plugin takes a shared library", "");
+    if (o->plugin && (!o->symbol || !*o->symbol))
         return cmd_usage(o, "--plugin needs --symbol, the name of the structure", "");
     if (o->exec && (o->symbol || o->kind || o->t_given || o->weights))
         return cmd_usage(o, "--exec is a loss and its gradient; this option goes with --plugin: --",
@@ -555,6 +585,7 @@ int callback_check(const cmd *o)
     if (!in)
         return GPF_OUTCOME_TROUBLE;
     cmd_watch_interrupt();
+    signal(SIGCHLD, SIG_DFL); /* ignored, it would take away how a process ended */
     const int status = (o->plugin ? plugin_check : exec_check)(o, in);
     callback_input_free(in);
     return status;

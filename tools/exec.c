@@ -26,9 +26,12 @@ typedef struct program {
     char *got; /* n_got bytes it wrote that are not used yet, room for more and a 0 */
     size_t n_got, got_room, scanned; /* no end of a line in the first `scanned` */
     double *x;                       /* n: of the last answer, */
-    numbers answer;                  /* n + 1 of them; none: there was none */
+    numbers answer;                  /* n + 1 of them; fewer while lines of it are still to come */
+    char short_line[80];             /* the last of these, quoted */
+    size_t digits[2];                /* of the longest loss and derivative so far */
     int f_used, df_used;             /* what was asked of it so far */
-    gpf_diag why;                    /* of the first failure */
+    char note[100];
+    gpf_diag why; /* of the first failure */
 } program;
 
 /* The command as errors name it. */
@@ -109,6 +112,9 @@ static int fail_ended(program *p)
                  code == 127   ? " (no such command)"
                  : code == 126 ? " (not executable)"
                                : "");
+    if (p->answer.n)
+        snprintf(words, sizeof words, ", of which %zu of %zu numbers had come: %s", p->answer.n,
+                 p->n + 1, p->short_line);
     return callback_diag(&p->why, GSL_EFAILED, NAMED " %s before its answer %zu%s%s", p->o->exec,
                          how, p->answers + 1, words,
                          p->answers && !sig && !code ? "; it has to go on until its input ends"
@@ -124,7 +130,7 @@ static int fail_limit(program *p, size_t sent)
     else
         snprintf(words, sizeof words, "%s",
                  sent < p->request_size ? ": it does not read its input"
-                                        : "; is its output flushed after every answer?");
+                                        : "; does it flush its output after every answer?");
     return callback_diag(&p->why, GPF_ELIMIT, NAMED " gave no answer %zu within %g s%s", p->o->exec,
                          p->answers + 1, p->o->time_limit, words);
 }
@@ -229,13 +235,39 @@ static const char *expected_numbers(const program *p, char *buf, size_t size)
 
 static int fail_count(program *p, size_t found, const char *line)
 {
-    char expected[120], words[120];
-    return callback_diag(&p->why, GPF_EDATA, "answer %zu of " NAMED ": %s, %zu found%s%s",
+    char expected[120];
+    return callback_diag(&p->why, GPF_EDATA, "answer %zu of " NAMED ": %s, %zu found: %s",
                          p->answers + 1, p->o->exec, expected_numbers(p, expected, sizeof expected),
-                         found, line ? ": " : "", line ? quoted(line, words, sizeof words) : "");
+                         found, line);
 }
 
-/* The numbers of a line of n bytes; what it was is gone then. */
+/* The digits of the longest number in n bytes. */
+static size_t digits_in(const char *text, size_t n)
+{
+    size_t most = 0, digits = 0;
+    for (const char *c = text; c < text + n; c++) {
+        if (*c >= '0' && *c <= '9')
+            digits += digits || *c != '0'; /* not those in front */
+        else if (*c != '.')
+            digits = 0;
+        if (digits > most)
+            most = digits;
+    }
+    return most;
+}
+
+static void note_digits(program *p, const char *line, size_t n, int has_loss)
+{
+    static const char between[] = ", \t\r\n\v\f";
+    const size_t begin = strspn(line, between);
+    const size_t loss = has_loss ? begin + strcspn(line + begin, between) : 0;
+    const size_t digits[] = { digits_in(line, loss), digits_in(line + loss, n - loss) };
+    for (int i = 0; i < 2; i++)
+        if (digits[i] > p->digits[i])
+            p->digits[i] = digits[i];
+}
+
+/* Appends the numbers of a line of n bytes to the answer; the line is gone then. */
 static int take_line(program *p, size_t n)
 {
     const char *bad;
@@ -243,7 +275,7 @@ static int take_line(program *p, size_t n)
     const size_t text = n && p->got[n - 1] == '\n' ? n - 1 : n;
     const char after = p->got[text];
     p->got[text] = '\0';
-    p->answer.n = 0;
+    const int begins = p->answer.n == 0;
     int status = numbers_read(&p->answer, p->got, &bad);
     if (status == GSL_ENOMEM)
         callback_diag(&p->why, status, "%s", gpf_strerror(status));
@@ -252,32 +284,46 @@ static int take_line(program *p, size_t n)
                                p->answers + 1, p->o->exec);
     else if (status)
         status =
-            callback_diag(&p->why, GPF_EDATA, "answer %zu of " NAMED ": no line of numbers: %s",
-                          p->answers + 1, p->o->exec, quoted(p->got, words, sizeof words));
-    else if (p->answer.n != p->n + 1)
-        status = fail_count(p, p->answer.n, p->got);
+            callback_diag(&p->why, GPF_EDATA, "answer %zu of " NAMED ": no line of numbers: %s%s",
+                          p->answers + 1, p->o->exec, quoted(p->got, words, sizeof words),
+                          strpbrk(bad, "[](){}") ? "; numbers only, without brackets"
+                          : p->answers           ? ""
+                                       : "; nothing but answers may stand on standard output");
+    else if (p->answer.n > p->n + 1)
+        status = fail_count(p, p->answer.n, quoted(p->got, words, sizeof words));
+    if (!status) {
+        note_digits(p, p->got, text, begins);
+        quoted(p->got, p->short_line, sizeof p->short_line);
+    }
     p->got[text] = after;
-    if (!status)
-        drop(p, n);
-    return status;
+    if (status)
+        return status;
+    drop(p, n);
+    return p->answer.n == p->n + 1 ? GSL_SUCCESS : GSL_CONTINUE;
 }
 
 /* One answer out of what came: GSL_SUCCESS, GSL_CONTINUE where more has to come, or p->why. end: no
- * more will. */
+ * more will. It may be broken into lines, as Fortran's write (*,*) does after 80 columns. */
 static int take_text(program *p, int end)
 {
     const size_t most = 4096 + 64 * (p->n + 1);
-    size_t n = next_line(p);
-    if (nothing_left(p))
-        return GSL_CONTINUE;
-    if (!n && end)
-        n = p->n_got;
-    if ((n ? n : p->n_got) > most)
-        return callback_diag(&p->why, GPF_ELIMIT,
-                             "answer %zu of " NAMED
-                             ": a line of more than %zu bytes for %zu numbers",
-                             p->answers + 1, p->o->exec, most, p->n + 1);
-    return n ? take_line(p, n) : GSL_CONTINUE;
+    int status = GSL_CONTINUE;
+    while (status == GSL_CONTINUE) {
+        size_t n = next_line(p);
+        if (nothing_left(p))
+            break;
+        if (!n && end)
+            n = p->n_got;
+        if ((n ? n : p->n_got) > most)
+            return callback_diag(&p->why, GPF_ELIMIT,
+                                 "answer %zu of " NAMED
+                                 ": a line of more than %zu bytes for %zu numbers",
+                                 p->answers + 1, p->o->exec, most, p->n + 1);
+        if (!n)
+            break;
+        status = take_line(p, n);
+    }
+    return status;
 }
 
 /* An answer is an array of n + 1 doubles, least byte first, in a file of version 1 to 3 of the format. */
@@ -412,13 +458,25 @@ static ssize_t read_more(program *p)
     return n;
 }
 
+/* It has been waited for long enough. */
+static int fail_waiting(program *p, size_t sent)
+{
+    if (cmd_interrupted())
+        return callback_diag(&p->why, GPF_ECANCEL,
+                             "interrupted while waiting for answer %zu of " NAMED, p->answers + 1,
+                             p->o->exec);
+    return p->answer.n ? fail_count(p, p->answer.n, p->short_line) : fail_limit(p, sent);
+}
+
 /* Sends the request and reads at the same time, so that neither waits for the other with both pipes
  * full. */
 static int exchange(program *p, const format *as)
 {
-    const double limit = p->o->time_limit, begin = cmd_now();
-    size_t sent = 0;
+    const double limit = p->o->time_limit, patience = 1; /* s */
+    double until = limit > 0 ? cmd_now() + limit : HUGE_VAL, hurried = 0;
+    size_t sent = 0, had = 0;
     int end = 0, status = GSL_CONTINUE;
+    p->answer.n = 0;
     for (;;) {
         if (status == GSL_CONTINUE && p->n_got)
             status = as->take(p, end);
@@ -426,12 +484,18 @@ static int exchange(program *p, const format *as)
             return status;
         if (end)
             return fail_ended(p);
-        const double left = limit > 0 ? begin + limit - cmd_now() : 60;
+        /* An answer that has begun goes on at once, and who says ^C does not want to wait. */
+        if (p->answer.n > had || (cmd_interrupted() && !hurried)) {
+            hurried = cmd_now() + patience;
+            had = p->answer.n;
+        }
+        const double last = hurried > 0 && hurried < until ? hurried : until;
+        const double left = last - cmd_now();
         struct pollfd fds[2] = { { .fd = status == GSL_CONTINUE ? p->from : -1, .events = POLLIN },
                                  { .fd = sent < p->request_size ? p->in : -1, .events = POLLOUT } };
-        const int ready = poll(fds, 2, left <= 0 ? 0 : left > 60 ? 60000 : (int)(left * 1000) + 1);
-        if (ready == 0 && limit > 0 && left <= 0)
-            return fail_limit(p, sent);
+        const int ready = poll(fds, 2, left <= 0 ? 0 : left > 0.2 ? 200 : (int)(left * 1000) + 1);
+        if (ready == 0 && left <= 0)
+            return fail_waiting(p, sent);
         if (ready <= 0)
             continue;
         if (fds[0].revents && read_more(p) == 0)
@@ -537,9 +601,20 @@ static const gpf_diag *failed(void *arg)
     return p->why.status ? &p->why : NULL;
 }
 
-static const char *no_note(void *arg)
+/* Digits that are not written look like noise, or like an error. Numbers that are short by nature
+ * are shorter still, or not so at many points. */
+static const char *note(void *arg)
 {
-    (void)arg;
+    enum { SHORTEST = 4, LONGEST = 10, ANSWERS = 8 };
+    static const char *const what[] = { "loss", "derivatives" };
+    program *p = arg;
+    for (int i = 0; i < 2 && p->answers >= ANSWERS; i++)
+        if (p->digits[i] >= SHORTEST && p->digits[i] <= LONGEST) {
+            snprintf(p->note, sizeof p->note,
+                     "the program writes its %s with no more than %zu digits; 17 keep all", what[i],
+                     p->digits[i]);
+            return p->note;
+        }
     return NULL;
 }
 
@@ -561,7 +636,7 @@ int exec_check(const cmd *o, callback_input *in)
                          .arg = &p,
                          .stop = stop,
                          .failed = failed,
-                         .note = no_note,
+                         .note = note,
                          .put = put };
     if (!o->exec[strspn(o->exec, " \t\n")])
         return cmd_usage(o, "--exec takes a command", "");

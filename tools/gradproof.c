@@ -4,6 +4,7 @@
 #include "cmd.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <float.h>
 #include <getopt.h>
 #include <gsl/gsl_version.h>
@@ -282,7 +283,7 @@ static const option_row options[] = {
     { "seed", "S", TRAIN | CHECK | CALLBACK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_seed,
       offsetof(cmd, seed),
       "of initialisers, generators, splits, samples and random points;\n"
-      "default: the model's own" },
+      "default: the model's own; of --plugin and --exec: 1" },
     { "rows", ROWS_CHOICES, TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_rows,
       offsetof(cmd, rows), "which rows of a split table; default: train" },
     { "rate", "R", HEALTH, set_rate, 0,
@@ -692,15 +693,27 @@ static int run(int argc, char **argv)
                      *argv[1] == '-' ? "; options stand behind it" : "");
 }
 
+/* Where a standard stream is closed, a pipe would take its number. What stands in for it fails as the
+ * closed one would. */
+static void occupy_standard_streams(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if (fcntl(fd, F_GETFD) < 0)
+            open("/dev/null", fd ? O_RDONLY : O_WRONLY);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_standard_streams();
     gsl_set_error_handler(cmd_gsl_error);
     use_one_blas_thread();
     int status = run(argc, argv);
     /* A report that was not written is no report: /dev/full, a full disk, a closed pipe. */
     int bad = ferror(stdout);
+    errno = 0; /* of a write long ago it may say anything */
     if (fclose(stdout) || bad) {
-        fprintf(stderr, "gradproof: cannot write standard output: %s\n", strerror(errno));
+        fprintf(stderr, "gradproof: cannot write standard output%s%s\n", errno ? ": " : "",
+                errno ? strerror(errno) : "");
         return GPF_OUTCOME_TROUBLE;
     }
     return status;

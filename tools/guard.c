@@ -213,9 +213,17 @@ static void show_status(const guard *g, callback_output *out, int status)
                                         : "");
 }
 
+/* 1: nothing comes any more, even if what it started still holds the pipe. */
+static int is_gone(pid_t pid)
+{
+    siginfo_t info = { .si_pid = 0 };
+    return atomic_load(&board->ended) ||
+           (!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid == pid);
+}
+
 /* Waits for results until the other process is through, dead, or over the limit of a call: 1 then. The
  * time that counts is what this process saw pass: not that in which both were stopped. */
-static int supervise(const guard *g, callback_output *out, int from)
+static int supervise(const guard *g, callback_output *out, int from, pid_t pid)
 {
     enum { SLICE = 200 }; /* ms */
     const double limit = g->o->time_limit;
@@ -226,7 +234,8 @@ static int supervise(const guard *g, callback_output *out, int from)
     int over = 0;
     for (;;) {
         struct pollfd p = { .fd = from, .events = POLLIN };
-        const int ready = poll(&p, 1, slice);
+        const int gone = is_gone(pid); /* asked first: what it wrote is there by then */
+        const int ready = poll(&p, 1, gone ? 0 : slice);
         if (cmd_interrupted())
             atomic_store(&board->stop, 1);
         if (ready > 0) {
@@ -235,6 +244,8 @@ static int supervise(const guard *g, callback_output *out, int from)
             show_frames(&in, out);
             continue;
         }
+        if (gone)
+            break;
         const unsigned long seen = atomic_load(&board->serial);
         const double now = cmd_now(), passed = now - before;
         before = now;
@@ -286,7 +297,7 @@ static int start(const guard *g, callback_output *out)
         close(ends[0]);
         return cmd_failf(g->o, GSL_EFAILED, "no process: %s", strerror(errno));
     }
-    const int over = supervise(g, out, ends[0]);
+    const int over = supervise(g, out, ends[0], pid);
     close(ends[0]);
     const int status = reap(pid, over);
     if (isatty(STDERR_FILENO) && !atomic_load(&board->ended))

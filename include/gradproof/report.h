@@ -33,8 +33,9 @@ typedef struct gpf_report_options {
     const gpf_check_options *how; /* effective settings to show; may be NULL */
     unsigned long model_seed;
     double seconds;      /* wall time; negative: not shown */
-    const char *stopped;   /* why the check is not complete; NULL if it is */
-    const char *structure; /* what a callback is, in the text, for readers who know no GSL: "loss and
+    const char *stopped; /* why the check is not complete; NULL if it is */
+    const char
+        *structure; /* what a callback is, in the text, for readers who know no GSL: "loss and
                               gradient"; NULL: its structure's name */
 } gpf_report_options;
 
@@ -51,7 +52,6 @@ GPF_API int gpf_report_json(FILE *out, const gpf_check *c, const gpf_report_opti
 GPF_API int gpf_report_health_text(FILE *out, const gpf_health *h, const gpf_report_options *how);
 GPF_API int gpf_report_health_json(FILE *out, const gpf_health *h, const gpf_report_options *how);
 
-/* A checked callback; JSON schema "gradproof-fdf/1", every element in it. Of how: all, color, quiet,
 /* A checked callback; JSON schema "gradproof-fdf/1", every element in it. Of how: all, color, quiet,
  * max_rows (of explanations too; 5 of wrong elements will do where explanations say it all), structure,
  * model (what to call the callback, e.g. its symbol; NULL: the structure's name), notes, seconds,
