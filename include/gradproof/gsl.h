@@ -80,10 +80,10 @@
  * A callback says nothing of its kinks: they are inferred from one-sided slopes and from how the gap
  * depends on the step, and the report says so.
  *
- * What it costs: a gradient of n variables that is right takes about 25 + 4 n calls of f and 8 of df
- * and of fdf. So does a Jacobian, whatever its number of rows; but one column whose rows need different
- * steps takes up to some 40. Each wrong column takes about as many more, to be sure of it. A pattern
- * makes it few columns, the fast mode about 50 calls for any n.
+ * What it costs where all is right, in calls: f 4 to 10 for each column (or group of a pattern; the
+ * fast mode: some 50 in all) and some 20 for its behaviour and noise; df 6, fdf 8, and with both df 8;
+ * fvv 9, with some 30 of df. multilarge's J is n calls of df. A column whose rows need different steps
+ * takes up to some 40, and what is wrong, noisy or kinked more.
  *
  * The structure's functions are only called from inside gpf_check_..., on the calling thread, with
  * copies of x; its counters (nevalf, ..) are left alone. What they do with GSL's error handler is
@@ -217,7 +217,7 @@ GPF_API size_t gpf_fdf_n_explanations(const gpf_fdf *c);
 GPF_API const gpf_explanation *gpf_fdf_explanation(const gpf_fdf *c, size_t i);
 /* WRONG: an entry is wrong or an explanation is a fault; UNTESTED: none is, but one is a doubt, or a
  * part has no entry right or at a kink; but dfdt and fvv may be 0 = 0 in every entry, as they are
- * where f does not depend on t or is linear. */
+ * where f does not depend on t or is linear. TROUBLE: nothing is wrong so far, but it was stopped. */
 GPF_API gpf_outcome gpf_fdf_outcome(const gpf_fdf *c);
 GPF_API const gpf_fdf_kind *gpf_fdf_kind_of(const gpf_fdf *c);
 GPF_API const gsl_vector *gpf_fdf_x(const gpf_fdf *c);            /* where; owned by c */

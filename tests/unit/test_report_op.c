@@ -24,18 +24,6 @@ static char *text_of(writer *report, const char *vjp, const gpf_report_options *
     return text;
 }
 
-static void assert_has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' is missing in:\n%s", part, text);
-}
-
-static void assert_has_not(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("'%s' should not be in:\n%s", part, text);
-}
-
 static void a_right_row(void **state)
 {
     (void)state;
