@@ -69,8 +69,9 @@
  * @end
  *
  * Where to check: at a point without symmetry, zeros or minimum, where no term vanishes, and again
- * where a solver stopped; a minimiser that stops with GSL_ENOPROG is at a minimum or has a wrong
- * gradient, and only a check tells which. One point shows nothing of branches it does not take.
+ * where a solver stopped: a minimiser that stops with GSL_ENOPROG is at a minimum or has a wrong
+ * gradient, and only a check tells which. At the minimum itself a right gradient may be unresolved, as
+ * it is nothing but rounding. One point shows nothing of branches it does not take.
  *
  * How an entry is judged: columns of the Jacobian are differenced for all rows at once, by GSL's
  * adaptive five-point rule and its error estimate, with steps scaled to each variable, inside the
