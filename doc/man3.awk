@@ -86,7 +86,7 @@ function block(from, to,    i, least, table, tag, width, gap)
         paragraph()
         put(".EX")
         for (i = from; i <= to; i++)
-            code(substr(T[i], least + 1), "  ")
+            code(T[i] == "" ? "" : "    " substr(T[i], least + 1), "  ")
         put(".EE")
         return
     }
@@ -103,9 +103,12 @@ function block(from, to,    i, least, table, tag, width, gap)
         tag = substr(T[i], least + 1)
         gap = match(tag, /  +/)
         put(".TP " width)
+        if (i == from)
+            put(".PD 0") # the rows of a table stand close
         put("\\fB" escape(substr(tag, 1, gap - 1)) "\\fP")
         prose(substr(tag, gap))
     }
+    put(".PD")
     put(".RE")
 }
 
@@ -368,7 +371,7 @@ function item(    i, first, shown, structure, heading)
     first = 1
     while (first <= n_text && T[first] == "")
         first++
-    heading = first < n_text && T[first + 1] == "" && T[first] !~ /[.] /
+    heading = first < n_text && T[first + 1] == "" && T[first] !~ /[.] |:$/
     for (i = 1; i <= n_code; i++) {
         if (!hidden(C[i]) && C[i] !~ /^ /)
             shown = 1

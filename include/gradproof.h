@@ -2,8 +2,12 @@
  *
  * The headers in reading order; each is the manual of its stage.
  *
- *   model text -> graph -> gradient graph -> plan -> values -> check -> report
- *                                                           -> train
+ *   model text -> graph -> gradient graph -> plan -> values
+ *
+ *   values -> check -> report        is the gradient right and, if not, why
+ *   values -> train -> report        fit; say why it does not learn
+ *   values -> gsl                    the graph as a callback of GSL's
+ *   your callback -> gsl -> report   the check, of anybody's derivatives
  *
  * SPDX-License-Identifier: GPL-3.0-or-later
  */
@@ -83,7 +87,9 @@ GPF_API int gpf_version_number(void);
 GPF_API char *gpf_cblas_provider(char *buf, size_t size);
 
 /* The CPU the library's own kernels are chosen for in this process: "any", "avx2" or "avx512". The
- * environment variable GRADPROOF_CPU can name a lesser one. Static storage. */
+ * environment variable GRADPROOF_CPU can name a lesser one. On another one values may differ in their
+ * last digits (products and sums are added up in another order), and so a minimiser may take another
+ * number of steps. Static storage. */
 GPF_API const char *gpf_cpu(void);
 
 #ifdef __cplusplus

@@ -14,13 +14,18 @@ runs() { # LANGUAGE SOURCE: what it saves, if anything, is a file of params
         { tail -n 20 "$tmp/output" && return 1; }
 }
 
-extract() { # HEADER NAME
-    printf '#include <gradproof.h>\n#include <assert.h>\n#include <string.h>\nint main(void)\n{\n'
+# HEADER NAME: statements, or a whole program if it has a main of its own.
+extract() {
     awk -v name="$2" '
         $1 == "*" && $2 == "@end" { inside = 0 }
-        inside { sub(/^ \* ?/, ""); print }
-        $1 == "*" && $2 == "@example" && $3 == name { inside = 1 }' "$1"
-    printf '    return 0;\n}\n'
+        inside { if (!sub(/^ \*     /, "")) sub(/^ \* ?/, ""); print }
+        $1 == "*" && $2 == "@example" && $3 == name { inside = 1 }' "$1" >"$tmp/lines"
+    if grep -q '^int main(' "$tmp/lines"; then
+        cat "$tmp/lines"
+    else
+        printf '#include <gradproof.h>\n#include <assert.h>\n#include <string.h>\n'
+        printf 'int main(void)\n{\n' && cat "$tmp/lines" && printf '    return 0;\n}\n'
+    fi
 }
 
 for header in "$top_src"/include/*.h "$top_src"/include/gradproof/*.h; do

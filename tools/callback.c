@@ -427,8 +427,6 @@ static int put_report(const callback *c, const gpf_fdf *f, double seconds)
     report.seconds = seconds;
     if (gpf_fdf_stopped(f))
         report.stopped = user ? "interrupted" : "stopped: as many wrong entries as --max-failures";
-    if (gpf_fdf_stopped(f) && user && r.outcome != GPF_OUTCOME_WRONG)
-        r.outcome = GPF_OUTCOME_TROUBLE;
     FILE *to = open_memstream(&text, &r.size);
     int status =
         to ? (o->json ? gpf_report_fdf_json : gpf_report_fdf_text)(to, f, &report) : GSL_ENOMEM;

@@ -193,18 +193,30 @@ static size_t first_line(program *p)
     return end ? (size_t)(end - p->got) + 1 : 0;
 }
 
-static int nothing_in(const char *line, size_t n)
+/* Is what is left of next_line nothing that an answer begins with? */
+static int nothing_left(const program *p)
 {
-    const size_t blank = strspn(line, " \t\r\n\v\f");
-    return blank >= n || line[blank] == '#';
+    return !p->n_got || *p->got == '#';
 }
 
-/* Drops lines that are none. */
+/* Drops blanks and comments, whole or begun, in front of the first line. */
 static size_t next_line(program *p)
 {
+    enum { MOST = 4096 };
     size_t n;
-    while ((n = first_line(p)) > 0 && nothing_in(p->got, n))
+    for (;;) {
+        const size_t blank = p->n_got ? strspn(p->got, " \t\r\n\v\f") : 0;
+        if (blank)
+            drop(p, blank);
+        n = first_line(p);
+        if (!n || *p->got != '#')
+            break;
         drop(p, n);
+    }
+    if (nothing_left(p) && p->n_got > MOST) { /* a comment that may never end */
+        p->n_got = p->scanned = 1;
+        p->got[1] = '\0';
+    }
     return n;
 }
 
@@ -256,7 +268,9 @@ static int take_text(program *p, int end)
 {
     const size_t most = 4096 + 64 * (p->n + 1);
     size_t n = next_line(p);
-    if (!n && end && !nothing_in(p->got, p->n_got))
+    if (nothing_left(p))
+        return GSL_CONTINUE;
+    if (!n && end)
         n = p->n_got;
     if ((n ? n : p->n_got) > most)
         return callback_diag(&p->why, GPF_ELIMIT,
@@ -445,7 +459,7 @@ static int check_quiet(program *p)
     if (p->o->exec_format == CMD_LINES)
         next_line(p);
     p->scanned = 0;
-    if (!p->n_got || (p->o->exec_format == CMD_LINES && nothing_in(p->got, p->n_got)))
+    if (!p->n_got || (p->o->exec_format == CMD_LINES && nothing_left(p)))
         return GSL_SUCCESS;
     return callback_diag(&p->why, GPF_EDATA,
                          NAMED " wrote more than answer %zu, which is one %s: %s", p->o->exec,

@@ -355,9 +355,10 @@ static const char *kind_of(void *library, const char *symbol)
     size_t size;
     int is_function;
     snprintf(name, sizeof name, "%.250s_kind", symbol);
-    const char *text = look_up(library, name, &size, &is_function);
-    if (text && size == sizeof(char *)) /* no kind's name has seven letters */
-        memcpy(&text, text, sizeof text);
+    const void *said = look_up(library, name, &size, &is_function);
+    const char *text = said;
+    if (said && size == sizeof text) /* no kind's name has seven letters */
+        memcpy(&text, said, sizeof text);
     return is_function ? NULL : text;
 }
 

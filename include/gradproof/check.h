@@ -262,6 +262,7 @@ typedef enum gpf_severity { GPF_FAULT, GPF_DOUBT, GPF_NOTE } gpf_severity;
     X(GPF_EXCHANGED, "outputs exchanged", GPF_FAULT, "one output holds what belongs into another")   \
     X(GPF_NOT_LINEAR, "not linear in u", GPF_FAULT, "J u is not linear in u")                        \
     X(GPF_NOT_QUADRATIC, "not quadratic in v", GPF_FAULT, "fvv is not quadratic in v")               \
+    X(GPF_INDEPENDENT, "no dependence", GPF_NOTE, "0, rightly: no t in f, or f is linear")       \
     /* Numbers: one of these for every part or tensor with wrong elements */                         \
     X(GPF_SCALED, "constant ratio", GPF_FAULT, "everything is off by the same factor")               \
     X(GPF_SCALED_COLUMN, "column ratio", GPF_FAULT, "a column is off by a factor of its own")        \
@@ -324,12 +325,14 @@ GPF_API const gpf_explanation *gpf_check_explanation(const gpf_check *c, size_t 
  *   fills y                 all of it, whatever was in it
  *   reads inside            nothing but the inputs, and no scratch it did not write
  *   strides, strided y      any layout gives the same, unless the flags exclude it
- *   in place, strips        a map: y in the place of an input; whole or in parts, bit for bit
+ *   in place, strips        a map: y in the place of an input; whole or in parts. Noted as last digits:
+ *                           not the same bits, as of code that is vectorized (-ffast-math)
  *   plan                    the same in a graph
  *   special values, NaN     0, -0, 1e-300, inf, NaN ..: any result, but always the same. Noted: a NaN
  *                           that may vanish
  *   COMMUTES, LINEAR, SHIFTS, SINGLE, step     flags
- *   smooth                  no kink or jump where there is no side
+ *   smooth                  no kink or jump where there is no side, by inputs that have a rule. Noted
+ *                           as noise: float inside, a tolerance; slopes are then taken at long steps
  *   sides, pieces, margin, moved               sides change where the slope does; margins are true
  *   fold, stable            what stands in for a node has its value
  *   vjp                     against differences of the kernel, at random points, unequal cotangents

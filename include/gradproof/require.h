@@ -1,19 +1,23 @@
 /* Unit tests: a wrong gradient fails the test, with the report as its message.
  *
- *     static void my_gradient(void **state)
+ *     static void my_gradient(void **state) // cmocka
  *     {
  *         ...
  *         GPF_REQUIRE_GRADIENT(multimin, &my_fdf, x);
  *     }
  *
- * KIND is a row of gpf_fdf_kind_at(): function, multimin, multiroot, multifit, multifit_nlinear,
- * multilarge_nlinear. X is a const gsl_vector *; a double for function. A gsl_odeiv2_system takes a
- * time and an array instead. ..._HOW has a const gpf_fdf_options * (gpf_op_options *) more.
+ *   GPF_REQUIRE_GRADIENT(KIND, STRUCTURE, X)  a structure of GSL's; KIND: function, multimin,
+ *                                             multiroot, multifit, multifit_nlinear or
+ *                                             multilarge_nlinear; X: a const gsl_vector *, but a
+ *                                             double for function
+ *   GPF_REQUIRE_ODEIV2(SYSTEM, T, Y)          a gsl_odeiv2_system at the time T and the state Y, an
+ *                                             array
+ *   GPF_REQUIRE_OP(ROW)                       an op of yours
+ *   GPF_REQUIRE_CHECK(CHECK)                  of a graph: a gpf_check that has been run
  *
- *     GPF_REQUIRE_GRADIENT(KIND, STRUCTURE, X)    GPF_REQUIRE_GRADIENT_HOW(KIND, STRUCTURE, X, HOW)
- *     GPF_REQUIRE_ODEIV2(SYSTEM, T, Y)            GPF_REQUIRE_ODEIV2_HOW(SYSTEM, T, Y, HOW)
- *     GPF_REQUIRE_OP(ROW)                         GPF_REQUIRE_OP_HOW(ROW, HOW)
- *     GPF_REQUIRE_CHECK(CHECK)                    of a graph: a gpf_check that has been run
+ * The first three have a second form with one more argument, the options: ..._HOW(.., HOW), a const
+ * gpf_fdf_options * or gpf_op_options *. GPF_TAP_.. are the same with a gpf_tap * as the first
+ * argument: they print a line of TAP and go on.
  *
  * How it fails:
  *   with <cmocka.h>  as fail_msg

@@ -470,7 +470,7 @@ static void find_domain(gpf__op_rig *r)
             finite = isfinite(y[k]);
         free(y);
         free(block);
-        if (finite)
+        if (finite || r->stuck)
             return;
     }
     r->whole = 0;

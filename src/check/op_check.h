@@ -37,6 +37,8 @@ typedef struct gpf__op_rig {
     int n_edges;
     double *memory; /* of kernel runs */
     size_t room;
+    double noise; /* of y, in parts of its size, if that is more than rounding */
+    bool stuck;   /* it asks for more scratch than there can be */
     gpf_op_check *c;
     int status; /* GSL_ENOMEM: nothing more is tried */
 } gpf__op_rig;
@@ -54,10 +56,18 @@ void gpf__op_say(gpf__op_rig *r, const char *aspect, int input, gpf_verdict v, c
 #define gpf__op_note(r, aspect, input, ...) gpf__op_say(r, aspect, input, GPF_VACUOUS, __VA_ARGS__)
 bool gpf__op_faulty(const gpf__op_rig *r, const char *aspect, int input); /* wrong already? */
 
-/* May the kernel be run on memory without guards? */
+/* May the kernel be run on memory without guards, and does it mean anything? */
 static inline bool gpf__op_safe(const gpf__op_rig *r)
 {
-    return !gpf__op_faulty(r, "stays inside", -1) && !gpf__op_faulty(r, "reads inside", -1);
+    return !r->stuck && !gpf__op_faulty(r, "stays inside", -1) &&
+           !gpf__op_faulty(r, "reads inside", -1) && !gpf__op_faulty(r, "deterministic", -1);
+}
+
+/* The rule for input i. */
+static inline gpf_rule gpf__op_rule(const gpf_op *op, int i, bool forward)
+{
+    const int slot = op->arity == GPF_VARIADIC ? 0 : i;
+    return slot < 3 ? (forward ? op->jvp : op->vjp)[slot] : NULL;
 }
 
 /* Room for n values; NULL without memory, which ends the check. Free with free. */
@@ -92,6 +102,10 @@ gpf__op_trial gpf__op_part(const gpf__op_rig *r, const double *const *x, size_t 
 /* Evaluates nodes at a point, one after another in `values`; GSL_ENOMEM is kept in the rig. */
 int gpf__op_evaluate(gpf__op_rig *r, const gpf_graph *g, const gpf_point *at, const gpf_node *nodes,
                      size_t n, double *values);
+/* The noise of f, beyond which its differences mean nothing, and its size: in windows between at -
+ * spread and at + spread of a variable whose domain is `range` wide. */
+double gpf__op_noise(double (*f)(void *arg, double t), void *arg, double at, double spread,
+                     double range, double *size);
 /* What is promised of values; of sides; of derivatives. */
 void gpf__op_try_kernel(gpf__op_rig *r);
 void gpf__op_try_edges(gpf__op_rig *r);

@@ -124,16 +124,45 @@ static bool breaks(line *l, double *a, double *h, double least)
     return before[LEVELS] > 0.4 * before[LEVELS - LAST];
 }
 
-/* Rounding of f near t: second differences at a distance at which f is a straight line. */
-static double noise_near(line *l, double t)
+/* Five values h apart; true if neighbours are equal. */
+static bool look_through(double (*f)(void *arg, double t), void *arg, double t, double h,
+                         double y[5])
 {
-    const double h = 1e-9 * (l->r->hi - l->r->lo);
-    double most = GSL_DBL_EPSILON * fabs(value_at(l, t));
-    for (int i = 1; i <= 4; i++) {
-        const double b = bend(l, t + 3.7 * i * h, h) * h;
-        most = b > most ? b : most;
+    bool flat = false;
+    for (int i = 0; i < 5; i++) {
+        y[i] = f(arg, t + i * h);
+        flat |= i > 0 && y[i] == y[i - 1];
     }
-    return most;
+    return flat;
+}
+
+/* The variance of a fourth difference of independent noise is 70 times its own; of a smooth f nothing
+ * is left at this distance. Where f is a staircase the window must be wider than its steps. One may
+ * have met a kink: the second largest is taken. */
+double gpf__op_noise(double (*f)(void *arg, double t), void *arg, double at, double spread,
+                     double range, double *size)
+{
+    enum { WINDOWS = 8 };
+    double most = 0, second = 0, y[5];
+    *size = 0;
+    for (int w = 0; w < WINDOWS; w++) {
+        const double t = at + spread * ((2 * w + 1.237) / WINDOWS - 1);
+        double h = 1e-6 * range * (1 + 0.2361 * w); /* else rounding may be alike at all points */
+        while (look_through(f, arg, t, h, y) && h < 3e-4 * range)
+            h *= 4;
+        const double d = fabs(y[0] - 4 * y[1] + 6 * y[2] - 4 * y[3] + y[4]) / sqrt(70);
+        if (!isfinite(d))
+            continue;
+        *size = fmax(*size, fabs(y[2]));
+        second = fmax(second, fmin(d, most));
+        most = fmax(most, d);
+    }
+    return fmax(second, GSL_DBL_EPSILON * *size);
+}
+
+static double value_of(void *arg, double t)
+{
+    return value_at(arg, t);
 }
 
 /* A break of the slope between a and b must show in the sides. */
@@ -147,6 +176,8 @@ static void look_for_break(line *l, double a, double b, double least)
     if (!breaks(l, &at, &h, least) || differing_side(l, at, at + h, &from, &to) < l->t->ny)
         return;
     const double d = 64 * h, f0 = value_at(l, at), f1 = value_at(l, at + h);
+    if (fmax(fabs(f0), fabs(f1)) > 100 * fmax(fabs(value_at(l, a)), fabs(value_at(l, b))))
+        return; /* a pole */
     const double left = (f0 - value_at(l, at - d)) / d, right = (value_at(l, at + h + d) - f1) / d;
     /* Is that all of the difference, or does something very steep and smooth pass? */
     const double jump = fabs(f1 - f0) - h * (fabs(left) + fabs(right));
@@ -251,6 +282,12 @@ static void look_for_change(line *l, double a, double b)
                       l->t->text, g - f, a, b);
 }
 
+/* Of an input without a rule, an index say, nobody can ask a derivative. */
+static bool smooth_matters(const gpf__op_rig *r, int input)
+{
+    return gpf__op_rule(r->op, input, false) || gpf__op_rule(r->op, input, true);
+}
+
 static void walk(line *l)
 {
     enum { INTERVALS = 48 };
@@ -258,21 +295,27 @@ static void walk(line *l)
     /* Not on round numbers, where edges like to be: they are found from both sides. */
     const double lo = r->lo + 1.3e-3 * (r->hi - r->lo), h = (r->hi - lo) * 0.9993 / INTERVALS;
     const double start = *l->place;
-    double scale = 0;
-    for (int i = 0; i <= 8; i++) {
-        const double f = value_at(l, lo + i * h * INTERVALS / 8);
-        scale = isfinite(f) ? fmax(scale, fabs(f)) : scale;
+    double scale;
+    l->noise = gpf__op_noise(value_of, l, 0.5 * (r->lo + r->hi), 0.499 * (r->hi - r->lo),
+                             r->hi - r->lo, &scale);
+    if (l->noise > 1e-11 * scale) {
+        r->noise = fmax(r->noise, l->noise / scale);
+        gpf__op_note(r, "noise", l->input,
+                     "%s: y is exact to %.1g of its size only: derivatives can be tested to a few "
+                     "digits",
+                     l->t->text, l->noise / scale);
     }
-    l->noise = noise_near(l, start);
     for (int i = 0; i < INTERVALS && !r->status; i++) {
         const double a = lo + i * h, b = a + h;
         if (l->sided)
             look_at_edge(l, a, b);
         if (r->op->flags & GPF_OP_STEP)
             look_for_change(l, a, b);
-        look_for_break(l, a, b, 1e-5 * scale);
+        if (l->sided || smooth_matters(r, l->input))
+            look_for_break(l, a, b, 1e-5 * scale);
     }
-    gpf__op_tried(r, l->sided ? "sides" : "smooth", l->input, INTERVALS);
+    if (l->sided || smooth_matters(r, l->input))
+        gpf__op_tried(r, l->sided ? "sides" : "smooth", l->input, INTERVALS);
     *l->place = start;
 }
 
@@ -371,6 +414,8 @@ void gpf__op_try_edges(gpf__op_rig *r)
 {
     enum { LINES = 3 };
     const gpf_op *op = r->op;
+    if (gpf__op_faulty(r, "deterministic", -1))
+        return;
     for (int i = 0; i < r->n_x; i++)
         for (int n = 0; n < LINES && !r->status && !(r->whole >> i & 1); n++) {
             const double *part[GPF__OP_INPUTS];

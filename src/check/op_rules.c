@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 /* Derivative rules in graphs: alone, in company, at edges; the jvp; the second order. */
 #include "check/op_check.h"
+#include "check/stencil.h"
 #include "graph/graph.h"
+#include "plan/plan.h"
 
 #include <math.h>
 #include <stdlib.h>
@@ -99,44 +101,31 @@ static gpf_node apply(const net *n, const gpf_node *x)
     return gpf_apply(n->g, n->r->op, x, n->r->n_x, &n->r->attr);
 }
 
-static gpf_rule rule_of(const gpf_op *op, int i, bool forward)
-{
-    const int slot = op->arity == GPF_VARIADIC ? 0 : i;
-    return slot < 3 ? (forward ? op->jvp : op->vjp)[slot] : NULL;
-}
-
 /* May the input be differentiated by? */
 static bool is_real(const gpf__op_rig *r, int i)
 {
-    return rule_of(r->op, i, false) && !(r->whole >> i & 1);
+    return gpf__op_rule(r->op, i, false) && !(r->whole >> i & 1);
 }
 
-/* What the wrong elements of tensor i are like, as text: an explanation, or one of them. */
-static void say_wrong(net *n, const gpf_check *c, int tensor, const char *aspect, int input,
-                      const char *what)
+/* What the wrong elements of the tensor of one of them are like, as text: an explanation, or this. */
+static void say_wrong(net *n, const gpf_check *c, const gpf_element *e, const char *aspect,
+                      int input, const char *what)
 {
-    const gpf_element *e = NULL;
     size_t wrong = 0, zero = 0, looked = 0;
     char text[160] = "";
     for (size_t i = 0; i < gpf_check_n_elements(c); i++) {
         const gpf_element *f = gpf_check_element(c, i);
-        if (f->tensor != tensor)
+        if (f->tensor != e->tensor)
             continue;
         looked++;
-        if (f->verdict != GPF_WRONG)
-            continue;
-        if (!e || (e->reason == GPF_REASON_TIE && f->reason != GPF_REASON_TIE))
-            e = f;
-        wrong++;
-        zero += f->analytic == 0;
+        wrong += f->verdict == GPF_WRONG;
+        zero += f->verdict == GPF_WRONG && f->analytic == 0;
     }
     for (size_t i = 0; i < gpf_check_n_explanations(c) && !text[0]; i++) {
         const gpf_explanation *x = gpf_check_explanation(c, i);
-        if (x->part == tensor && x->kind != GPF_UNEXPLAINED)
+        if (x->part == e->tensor && x->kind != GPF_UNEXPLAINED && x->kind != GPF_SINGLE)
             gpf__format(text, sizeof text, "%.140s; ", x->text);
     }
-    if (!e)
-        return;
     if (!text[0] && zero == wrong && wrong > 1)
         gpf__format(text, sizeof text, "the rule says there is no dependence; ");
     gpf__op_fault(n->r, aspect, input,
@@ -146,6 +135,70 @@ static void say_wrong(net *n, const gpf_check *c, int tensor, const char *aspect
                   e->k, e->value, e->analytic, e->numeric);
 }
 
+/* f as a function of one number. */
+typedef struct scalar {
+    net *n;
+    gpf_plan *plan;
+    gpf_workspace *ws;
+    double *place, start;
+} scalar;
+
+static double scalar_at(void *arg, double t)
+{
+    scalar *s = arg;
+    *s->place = t;
+    const int status = gpf_plan_run(s->plan, s->ws, s->n->at);
+    *s->place = s->start;
+    return status ? NAN : *gpf_workspace_output(s->ws, 0);
+}
+
+static void scalar_values(void *arg, const double *t, size_t m, double *y, gpf_branch *b)
+{
+    scalar *s = arg;
+    for (size_t i = 0; i < m; i++) {
+        y[i] = scalar_at(s, s->start + t[i]);
+        if (b)
+            memset(&b[i], 0, sizeof b[i]);
+    }
+}
+
+/* A kernel with float inside, a table, or an iteration that stops early is noisy, of which a graph
+ * knows nothing: an element that seems wrong is decided again with the noise of f as it is, by steps
+ * as long as that wants. */
+static void look_again(net *n, gpf_node f, gpf_node x, gpf_element *e)
+{
+    gpf__op_rig *r = n->r;
+    const double range = r->hi - r->lo;
+    scalar s = { .n = n };
+    for (int i = 0; i < n->n_leaves; i++)
+        if (n->leaf[i] == x)
+            s.place = n->value[i] + e->k;
+    if (!s.place || gpf__plan_make(n->g, &f, 1, n->t->N, NULL, 0, false, &s.plan))
+        return;
+    s.start = *s.place;
+    s.ws = gpf__workspace_make(s.plan);
+    if (s.ws) {
+        double size;
+        double noise = gpf__op_noise(scalar_at, &s, s.start, 0.01 * range, range, &size);
+        noise = fmax(noise, r->noise * size);
+        const bool hardly = fabs(e->analytic - e->numeric) < 1e-6 * fabs(e->numeric);
+        if (noise > 1e-12 * size || hardly) {
+            const double step = 0.25 * range * cbrt(fmin(noise / size, 1e-3));
+            const gpf__line line = {
+                .arg = &s, .values = scalar_values, .grid = true, .step = step
+            };
+            const gpf__around around = { .base = scalar_at(&s, s.start),
+                                         .noise = noise,
+                                         .typical = 0.25 * range,
+                                         .rounding = noise / size * fabs(e->analytic),
+                                         .depends = 1 };
+            gpf__decide(&line, &around, e);
+        }
+    }
+    gpf_workspace_free(s.ws);
+    gpf_plan_free(s.plan);
+}
+
 /* Checks f by n_xs nodes and files the verdicts under `aspect`, for the inputs they stand for.
  * Returns a status; GPF_ENOGRAD is left to the caller. */
 static int check(net *n, gpf_node f, const gpf_node *xs, const int *input, const gpf_node *grads,
@@ -153,6 +206,10 @@ static int check(net *n, gpf_node f, const gpf_node *xs, const int *input, const
 {
     gpf__op_rig *r = n->r;
     gpf_diag why = { 0 };
+    if (net_failed(n, aspect, -1))
+        return GSL_EFAILED;
+    if (gpf_node_shape(n->g, f).rank > 0)
+        f = gpf_sum(n->g, gpf_mul(n->g, net_random(n, gpf_node_shape(n->g, f)), f), GPF_ALL_AXES);
     if (net_failed(n, aspect, -1) || !net_point(n))
         return GSL_EFAILED;
     gpf_check *c = gpf_check_alloc(n->g, f, xs, grads, n_xs, n->t->N, r->seed, &why);
@@ -168,15 +225,17 @@ static int check(net *n, gpf_node f, const gpf_node *xs, const int *input, const
                       why.text);
     }
     for (size_t i = 0; status == GSL_SUCCESS && i < gpf_check_n_elements(c); i++) {
-        const gpf_element *e = gpf_check_element(c, i);
-        const int of = input[e->tensor];
-        if (e->verdict == GPF_WRONG)
-            say_wrong(n, c, e->tensor, aspect, of, what);
-        else if (e->verdict == GPF_UNRESOLVED)
-            gpf__op_say(r, aspect, of, e->verdict, "%s%s: element %zu at %.6g: %s", n->t->text,
-                        what, e->k, e->value, gpf_reason_name(e->reason));
+        gpf_element e = *gpf_check_element(c, i);
+        const int of = input[e.tensor];
+        if (e.verdict == GPF_WRONG)
+            look_again(n, f, xs[e.tensor], &e);
+        if (e.verdict == GPF_WRONG)
+            say_wrong(n, c, &e, aspect, of, what);
+        else if (e.verdict == GPF_UNRESOLVED)
+            gpf__op_say(r, aspect, of, e.verdict, "%s%s: element %zu at %.6g: %s", n->t->text, what,
+                        e.k, e.value, gpf_reason_name(e.reason));
         else
-            gpf__op_count(r, aspect, of, e->verdict, 1);
+            gpf__op_count(r, aspect, of, e.verdict, 1);
     }
     gpf_check_free(c);
     return status;
@@ -648,10 +707,10 @@ static void try_present(gpf__op_rig *r)
 {
     const bool none = !r->op->vjp[0] && !r->op->vjp[1] && !r->op->vjp[2];
     for (int i = 0; i < r->n_x && !(r->op->flags & GPF_OP_STEP); i++) {
-        if (!rule_of(r->op, i, false))
+        if (!gpf__op_rule(r->op, i, false))
             gpf__op_note(r, "vjp", i, "no rule%s: asking for a derivative by it is GPF_ENOGRAD",
                          none ? "" : " for this input");
-        if (!rule_of(r->op, i, true))
+        if (!gpf__op_rule(r->op, i, true))
             gpf__op_note(r, "jvp", i, "no rule: forward derivatives by it are GPF_ENOGRAD");
     }
 }
@@ -680,10 +739,10 @@ void gpf__op_try_rules(gpf__op_rig *r)
                 try_use(r, &r->trial[k], &uses[u]);
     for (size_t k = 0; k < r->n_trials; k++) {
         for (int i = 0; i < r->n_x && !r->status; i++)
-            if (rule_of(r->op, i, true) && !(r->whole >> i & 1)) {
+            if (gpf__op_rule(r->op, i, true) && !(r->whole >> i & 1)) {
                 for (size_t p = 0; p < r->points && !r->status; p++)
                     try_jvp(r, &r->trial[k], i);
-                if (rule_of(r->op, i, false) && !r->status)
+                if (gpf__op_rule(r->op, i, false) && !r->status)
                     try_adjoint(r, &r->trial[k], i);
             }
         if (any && sound && !r->status)

@@ -249,6 +249,11 @@ static double first_step(double x, double typical)
     return gpf__first_step(x == 0 ? typical : fmax(fabs(x), typical / 64));
 }
 
+static double first_step_of(const probe *p)
+{
+    return p->line->step > 0 ? p->line->step : first_step(p->e->value, p->around->typical);
+}
+
 enum { RETREAT = 4, MIN_STEP_BITS = 40 };
 
 /* The analytic value has rounding errors of its own. */
@@ -856,7 +861,7 @@ static void decide(probe *p)
     }
     /* y may vary on the element's own scale, however small that is beside its tensor's */
     const bool grid = p->line->grid;
-    const double h0 = p->line->step > 0 ? p->line->step : first_step(e->value, p->around->typical);
+    const double h0 = first_step_of(p);
     p->h0 = h0;
     double h_min = ldexp(e->value == 0 ? h0 : fmin(h0, fabs(e->value)), 16 - MIN_STEP_BITS),
            h_max = fmax(ldexp(h0, 13), 0.0625);
@@ -879,8 +884,8 @@ static void decide(probe *p)
     }
     if (inferred(p) && unmoved(p, 0))
         find_steps(p, h, 0);
-    if (grid)
-        central_points(p, h); /* they are known; others were asked for since */
+    if (p->at[1] != p->origin + h)
+        central_points(p, h); /* others were asked for since */
     if (inferred(p) && !p->finite) {
         if (right_on_one_side(p, h, h_min))
             return;
@@ -929,11 +934,42 @@ static void decide(probe *p)
     }
 }
 
+/* An infinite analytic value: do the chords from the base grow without end? Their change does not fall
+ * with their length, as that of a smooth y does, but is as large again or, for x log x, the same. */
+static bool grows_steep(probe *p)
+{
+    enum { CHORDS = 4 };
+    for (int k = 0; k < 2; k++) { /* -h, h */
+        double chord[CHORDS], h = p->h0;
+        for (int i = 0; i < CHORDS; i++, h /= 16) {
+            central_points(p, h);
+            chord[i] = (p->y[k] - p->base) / (p->at[k] - p->origin);
+        }
+        bool grows = true;
+        for (int i = 2; i < CHORDS; i++) {
+            const double before = chord[i - 1] - chord[i - 2], now = chord[i] - chord[i - 1];
+            grows &= now / before > 0.5 && fabs(now) > 1e-3 * fabs(chord[i]) &&
+                     fabs(chord[i]) > fabs(chord[i - 1]);
+        }
+        if (grows)
+            return true;
+    }
+    return false;
+}
+
+static probe probe_of(const gpf__line *line, const gpf__around *around, gpf_element *e)
+{
+    return (probe){ .line = line,
+                    .e = e,
+                    .around = around,
+                    .base = around->base,
+                    .noise = around->noise,
+                    .origin = line->grid ? 0 : e->value };
+}
+
 void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *e)
 {
-    probe p = { .line = line, .e = e, .around = around, .base = around->base };
-    p.origin = line->grid ? 0 : e->value;
-    p.noise = around->noise;
+    probe p = probe_of(line, around, e);
     e->numeric = e->error = e->step = e->left = e->right = e->left_error = e->right_error =
         e->kink_step = GSL_NAN;
     e->digits = 0;
@@ -942,8 +978,28 @@ void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *
     memset(e->side, 0, sizeof e->side);
     reset(&p);
     decide(&p);
+    if (e->verdict == GPF_WRONG && isinf(e->analytic) && around->depends && grows_steep(&p))
+        conclude(e, GPF_UNRESOLVED, GPF_REASON_NOT_FINITE);
     if (e->verdict == GPF_RIGHT)
         e->digits = digits_of(&p);
+}
+
+int gpf__is_due_to_step(const gpf__line *line, const gpf__around *around, gpf_element *e)
+{
+    probe p = probe_of(line, around, e);
+    const double gap = fabs(e->analytic - e->numeric), scale = ldexp(first_step_of(&p), 16);
+    const bool small = gap * scale <= 0.01 * fmax(fabs(p.base), scale * fabs(e->numeric));
+    int close = 0;
+    for (double h = 4 * e->step; h <= scale && close < 2; h *= 4) {
+        central_points(&p, h);
+        const raw r = raw_central(&p, h);
+        const double error = r.truncation + r.rounding;
+        if (error < gap / 10 && gpf__agree(e->analytic, r.value, error, around->rounding))
+            return 1;
+        close =
+            small && h <= 256 * e->step && fabs(e->analytic - r.value) <= gap / 10 ? close + 1 : 0;
+    }
+    return close == 2;
 }
 
 typedef struct overlay_line {
@@ -957,10 +1013,10 @@ static void overlay_values(void *arg, const double *t, size_t m, double *y, gpf_
     gpf_overlay_values(at->o, at->i, at->k, t, m, y, b);
 }
 
-static int overlay_side(void *arg, gpf_node node, size_t element, int *side)
+static int overlay_side(void *arg, gpf_node node, size_t element, int *where)
 {
     const overlay_line *at = arg;
-    return gpf_overlay_side(at->o, node, element, side);
+    return gpf_overlay_side(at->o, node, element, where);
 }
 
 void gpf__decide_on(gpf_overlay *o, const gpf__around *around, gpf_element *e)

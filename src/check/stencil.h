@@ -39,7 +39,13 @@ typedef struct gpf__around {
 /* Fills in *e, whose tensor, k, value and analytic are set. */
 void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *e);
 
-/* The same for element e->k of target e->tensor of an overlay. */
+/* Before anybody is accused on the word of the smallest steps of a black box alone: is the analytic
+ * value the slope of y at a larger step, and far more exactly than it is off? Or, if the gap is small
+ * beside y, at two? Then y is a table, or has jumps where an iteration stops elsewhere, and its slopes
+ * near by are those of its errors. A wrong value is wrong at all steps. */
+int gpf__is_due_to_step(const gpf__line *line, const gpf__around *around, gpf_element *e);
+
+/* gpf__decide for element e->k of target e->tensor of an overlay. */
 void gpf__decide_on(gpf_overlay *o, const gpf__around *around, gpf_element *e);
 
 /* The step to begin with where a variable matters on that scale. */

@@ -85,7 +85,7 @@ int gpf__call_alloc(gpf__subject *s)
 {
     const size_t n = s->n, m = s->m, longer = most(n, m);
     const size_t guard = SMALL_GUARD + least(longer, MOST_BESIDE);
-    const bool dense = s->kind->has(s->structure, GPF__DF) || s->kind->has(s->structure, GPF__FDF);
+    const bool dense = gpf__has(s, GPF__DF) || gpf__has(s, GPF__FDF);
     zone z[N_ZONES] = { [FIRST] = { .size = 0 },
                         [X] = { .size = n },
                         [U] = { .size = longer },
@@ -164,7 +164,6 @@ static void take_output(gpf__subject *s, gpf__mishap *h, gpf__slot o, double *to
 {
     const double *from = s->frame->zone[o].data;
     size_t unfilled = 0, first = 0;
-    h->nonfinite[o] = 0;
     for (size_t k = 0; k < size; k++) {
         const bool poison = gpf__is_poison(s, o, k),
                    counts = o != GPF__OUT_JTJ || k % s->n <= k / s->n;
@@ -189,6 +188,29 @@ static void check_zones(struct gpf__frame *f, gpf__mishap *h)
         }
 }
 
+/* Where, not further from the point than the variables' own size, it first failed or gave what is no
+ * number. */
+static void note_trouble(const gpf__subject *s, gpf__mishap *h, const double *x, int status)
+{
+    gpf__slot o = GPF__OUT_F;
+    while (o < GPF__N_SLOTS && h->nonfinite[o] == 0)
+        o++;
+    h->failures += status != GSL_SUCCESS;
+    if (status == GSL_SUCCESS && o == GPF__N_SLOTS)
+        return;
+    for (size_t j = 0; j < s->n; j++)
+        if (fabs(x[j] - s->x[j]) > gpf__typical(s, j))
+            return;
+    if (h->troubles++ > 0)
+        return;
+    memcpy(h->at, x, s->n * sizeof *x);
+    h->status = status;
+    if (status == GSL_SUCCESS) {
+        h->odd_entry = h->nonfinite_first[o];
+        h->odd = gpf__call_raw(s, o, h->odd_entry);
+    }
+}
+
 static int call(gpf__subject *s, gpf__route r, const gpf__args *a)
 {
     struct gpf__frame *f = s->frame;
@@ -205,6 +227,7 @@ static int call(gpf__subject *s, gpf__route r, const gpf__args *a)
                                         [GPF__OUT_V] = r == GPF__JTU ? s->n : s->m,
                                         [GPF__OUT_JTJ] = s->n * s->n };
     double *in[GPF__N_SLOTS];
+    memset(h->nonfinite, 0, sizeof h->nonfinite);
     f->before_number++;
     f->poison = h->accumulates ? GPF__POISON_ZERO : s->poison;
     memcpy(f->zone[X].data, a->x, s->n * sizeof *a->x);
@@ -230,16 +253,13 @@ static int call(gpf__subject *s, gpf__route r, const gpf__args *a)
         (n_u && memcmp(f->zone[U].data, a->u, n_u * sizeof *a->u) != 0))
         h->wrote_x = true;
     check_zones(f, h);
-    if (status != GSL_SUCCESS && h->failures++ == 0) {
-        h->status = status;
-        memcpy(h->at, a->x, s->n * sizeof *a->x);
-    }
     for (gpf__slot o = 0; o < GPF__N_SLOTS; o++) {
         if (to[o] && status == GSL_SUCCESS)
             take_output(s, h, o, to[o], size[o]);
         for (size_t k = 0; to[o] && status != GSL_SUCCESS && k < size[o]; k++)
             to[o][k] = GSL_NAN;
     }
+    note_trouble(s, h, a->x, status);
     return status;
 }
 

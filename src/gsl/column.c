@@ -126,7 +126,7 @@ static void call(gpf__column *c, double t, double *y)
     memcpy(c->x, s->x, s->n * sizeof *c->x);
     for (size_t i = 0; i < c->n; i++)
         c->x[c->variable[i]] += t * factor_of(c, c->variable[i]);
-    if (gpf__is_inside(s, c->x)) {
+    if (gpf__is_inside(s, c->x) && !gpf__interrupted(s)) {
         gpf__call(s, GPF__F, &(gpf__args){ .x = c->x, .f = y });
         c->evaluations++;
     } else {

@@ -91,6 +91,20 @@ int gpf__element(gpf__subject *s, const gpf_element *e)
     return GSL_SUCCESS;
 }
 
+gpf_element gpf__compared(double analytic, double numeric, double error, double value)
+{
+    return (gpf_element){ .value = value,
+                          .analytic = analytic,
+                          .numeric = numeric,
+                          .error = error,
+                          .step = GSL_NAN,
+                          .left = GSL_NAN,
+                          .right = GSL_NAN,
+                          .left_error = GSL_NAN,
+                          .right_error = GSL_NAN,
+                          .kink_step = GSL_NAN };
+}
+
 bool gpf__stop(gpf__subject *s, size_t done, size_t total)
 {
     gpf_fdf *c = s->result;
@@ -98,10 +112,20 @@ bool gpf__stop(gpf__subject *s, size_t done, size_t total)
     size_t wrong = 0;
     for (size_t p = 0; p < c->n_part; p++)
         wrong += c->part[p].tally.count[GPF_WRONG];
-    if ((how->max_failures && wrong >= how->max_failures) ||
-        (how->progress && how->progress(how->progress_arg, done, total)))
+    s->done = done;
+    s->total = total;
+    if (how->max_failures && wrong >= how->max_failures)
         c->stopped = true;
-    return c->stopped;
+    return c->stopped || gpf__interrupted(s);
+}
+
+bool gpf__interrupted(gpf__subject *s)
+{
+    const gpf_fdf_options *how = s->how;
+    if (s->total > 0 && !s->result->stopped && how->progress &&
+        how->progress(how->progress_arg, s->done, s->total))
+        s->result->stopped = true;
+    return s->total > 0 && s->result->stopped;
 }
 
 /* What is given. */
@@ -250,7 +274,7 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     c->f = malloc(m * sizeof *c->f);
     c->names = copy_names(s->kind, n, s->how->names);
     s->x = malloc((n + 4 * m) * sizeof *s->x);
-    const bool large = s->kind->has(s->structure, GPF__JU);
+    const bool large = gpf__has(s, GPF__JU);
     const size_t room = gpf__machine_memory() / 16 / sizeof(double);
     const bool whole = !(large && s->how->fast);
     s->squares = large && whole && n <= room / n;
@@ -273,18 +297,24 @@ static int open_subject(gpf__subject *s, const gsl_vector *x)
     return gpf__call_alloc(s);
 }
 
-/* The noise of f at the point, along a direction of all free variables, at the scale of each. */
+void gpf__random_direction(const gpf__subject *s, size_t stream, double *v)
+{
+    gpf__typicals(s, v);
+    for (size_t j = 0; j < s->n; j++) {
+        const double u = gpf__uniform(s, stream, j);
+        v[j] *= gpf__is_fixed(s, j) ? 0 : u < 0.5 ? u - 1 : u;
+    }
+}
+
+/* The noise of f at the point, along a direction of all free variables. */
 static int measure_noise(gpf__subject *s)
 {
     double *v = malloc(s->n * sizeof *v);
     if (!v)
         return GSL_ENOMEM;
     enum { NOISE_STREAM = 101 };
-    for (size_t j = 0; j < s->n; j++) {
-        const double u = gpf__uniform(s, NOISE_STREAM, j);
-        v[j] = gpf__is_fixed(s, j) ? 0 : gpf__typical(s, j) * (u < 0.5 ? u - 1 : u);
-    }
-    const int status = gpf__noise(s, v, s->noise);
+    gpf__random_direction(s, NOISE_STREAM, v);
+    const int status = gpf__measure_noise(s, v, s->noise);
     for (size_t i = 0; i < s->m; i++)
         s->noise[i] = fmax(s->noise[i], s->spread[i]);
     free(v);
@@ -471,6 +501,23 @@ static int explain_nonfinite(gpf__subject *s, size_t part)
     return gpf__add(s, e);
 }
 
+/* dfdt of a system that does not depend on t and fvv of a linear f are zero, rightly: there is
+ * nothing else to be seen in them. */
+static bool may_be_zero(const gpf_fdf_part *p)
+{
+    return (strcmp(p->name, "dfdt") == 0 || strcmp(p->name, "fvv") == 0) &&
+           p->tally.count[GPF_VACUOUS] == p->tally.checked && p->tally.checked > 0;
+}
+
+static int explain_zero(gpf__subject *s, size_t part)
+{
+    const gpf_fdf_part *p = &s->result->part[part];
+    if (!may_be_zero(p))
+        return GSL_SUCCESS;
+    return gpf__say(s, GPF_INDEPENDENT, (int)part, "%s %s: %s is 0, and so it should be", s->kind->f,
+                    s->kind->time ? "does not depend on t" : "is linear at x", p->name);
+}
+
 static int explain(gpf__subject *s)
 {
     int status = gpf__describe(s);
@@ -478,6 +525,8 @@ static int explain(gpf__subject *s)
         status = explain_nonfinite(s, p);
         if (!status)
             status = explain_part(s, p);
+        if (!status)
+            status = explain_zero(s, p);
     }
     return status;
 }
@@ -486,13 +535,13 @@ static int explain(gpf__subject *s)
 
 static int run(gpf__subject *s)
 {
-    const bool first = s->kind->has(s->structure, GPF__DF) ||
-                       s->kind->has(s->structure, GPF__FDF) || s->kind->has(s->structure, GPF__JU);
+    const bool first = gpf__has(s, GPF__DF) || gpf__has(s, GPF__FDF) || gpf__has(s, GPF__JU);
     int status = gpf__probe(s);
     if (!status)
         status = measure_noise(s);
     if (!status && first)
         status = s->how->fast ? gpf__check_random(s) : gpf__check_jacobian(s);
+    s->total = 0;
     if (!status && first)
         status = gpf__check_beside(s);
     if (!status && !s->result->stopped)
@@ -675,14 +724,6 @@ const gpf_explanation *gpf_fdf_explanation(const gpf_fdf *c, size_t i)
     return i < c->n_explanation ? &c->explanation[i] : NULL;
 }
 
-/* dfdt of a system that does not depend on t and fvv of a linear f are zero, rightly: there is
- * nothing else to be seen in them. */
-static bool may_be_zero(const gpf_fdf_part *p)
-{
-    return (strcmp(p->name, "dfdt") == 0 || strcmp(p->name, "fvv") == 0) &&
-           p->tally.count[GPF_VACUOUS] == p->tally.checked && p->tally.checked > 0;
-}
-
 bool gpf__part_tested(const gpf_fdf_part *p)
 {
     if (may_be_zero(p))
@@ -704,7 +745,7 @@ gpf_outcome gpf_fdf_outcome(const gpf_fdf *c)
             return GPF_OUTCOME_WRONG;
         tested &= c->explanation[i].severity != GPF_DOUBT;
     }
-    return tested ? GPF_OUTCOME_RIGHT : GPF_OUTCOME_UNTESTED;
+    return c->stopped ? GPF_OUTCOME_TROUBLE : tested ? GPF_OUTCOME_RIGHT : GPF_OUTCOME_UNTESTED;
 }
 
 const gpf_fdf_kind *gpf_fdf_kind_of(const gpf_fdf *c)

@@ -85,9 +85,12 @@ typedef struct gpf__mishap {
      * from then on, so that all else can be judged. */
     bool primed;
     gpf__route prime;
-    size_t failures;               /* calls with a status other than GSL_SUCCESS */
-    int status;                    /* of the first of them */
-    double *at;                    /* n: the x of it */
+    size_t failures; /* calls with a status other than GSL_SUCCESS */
+    int status;      /* of the first that is near the point */
+    size_t troubles; /* calls near the point that failed or gave values that are not finite; */
+    double odd;      /* of the first of them, whose status is 0, one such value */
+    size_t odd_entry;
+    double *at;                    /* n: where that was */
     size_t unfilled[GPF__N_SLOTS]; /* entries the poison was left in, in the call that had most */
     size_t unfilled_first[GPF__N_SLOTS];
     size_t nonfinite[GPF__N_SLOTS]; /* entries written, but NaN or infinite, in the last call */
@@ -121,6 +124,7 @@ struct gpf__subject {
     unsigned derived; /* bit p: part p is wrong as part 0 is, of which it is made */
     unsigned named; /* bit p: what is wrong with part p has been said, gpf__explain is not asked */
     struct gpf_fdf *result;
+    size_t done, total; /* as last told to progress */
 };
 
 /* A guarded call. x and u are copied, outputs poisoned before, checked and copied out after: entries
@@ -144,6 +148,13 @@ int gpf__say(gpf__subject *s, gpf_explanation_kind kind, int part, const char *f
     GPF_PRINTF(4, 5);
 /* Number k of a stream of the seed, in [0, 1): the same on every machine. */
 double gpf__uniform(const gpf__subject *s, size_t stream, size_t k);
+/* Is there a function for a route? */
+static inline bool gpf__has(const gpf__subject *s, gpf__route r)
+{
+    return s->kind->has(s->structure, r) != 0;
+}
+/* A direction of the variables' scales, none of its elements near 0 but those of held variables. */
+void gpf__random_direction(const gpf__subject *s, size_t stream, double *v);
 /* Is variable j held by its bounds? Is the point inside them? */
 bool gpf__is_fixed(const gpf__subject *s, size_t j);
 bool gpf__is_inside(const gpf__subject *s, const double *x);
@@ -151,10 +162,12 @@ bool gpf__is_inside(const gpf__subject *s, const double *x);
 /* The noise of f's m values along direction v, whose elements are of the size of the variables'
  * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
  * least that of rounding. GSL_ENOMEM. scatter.c */
-int gpf__noise(gpf__subject *s, const double *v, double *noise);
+int gpf__measure_noise(gpf__subject *s, const double *v, double *noise);
 /* Only what shows in a wide region and is not seen near by, before anything is called wrong: an
- * iteration that is stopped at a tolerance stops alike at neighbouring points. 18 calls. */
-int gpf__noise_wide(gpf__subject *s, const double *v, double *noise);
+ * iteration that is stopped at a tolerance stops alike at neighbouring points. 18 calls. rest: m, what
+ * the differences of highest order leave at the widest spacing, noise or curvature: f is as smooth as
+ * that there. */
+int gpf__measure_noise_wide(gpf__subject *s, const double *v, double *noise, double *rest);
 /* The same of anything: `values` gives `count` numbers at x. */
 typedef int gpf__sampled(void *arg, const double *x, double *values);
 int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
@@ -227,8 +240,13 @@ gpf_fdf_part *gpf__part_named(struct gpf_fdf *c, const char *name);
 char *gpf__entry_label(const struct gpf_fdf *c, size_t part, size_t k, char *buf, size_t size);
 /* Asks progress and max_failures; true (and result->stopped) if the check shall end. fdf.c */
 bool gpf__stop(gpf__subject *s, size_t done, size_t total);
+/* Asks progress again, before a call of a callback that may be slow: what it would have given is
+ * then not to be used. Never where `total` is 0. fdf.c */
+bool gpf__interrupted(gpf__subject *s);
 /* A new part; its elements are then added, in any order. -1 without memory. fdf.c */
 int gpf__part(gpf__subject *s, const char *name, size_t rows, size_t cols);
 int gpf__element(gpf__subject *s, const gpf_element *e); /* to part e->tensor, the last one */
+/* Two values that were compared without a stencil; the verdict is still to be given. */
+gpf_element gpf__compared(double analytic, double numeric, double error, double value);
 
 #endif

@@ -270,7 +270,7 @@ const gpf_fdf_kind *gpf_fdf_kind_at(size_t i)
 const gpf_fdf_kind *gpf_fdf_kind_find(const char *name)
 {
     for (size_t i = 0; name && i < N_KINDS; i++)
-        if (strcmp(kinds[i].name, name) == 0)
+        if (strcmp(kinds[i].name, name) == 0 || strcmp(kinds[i].structure, name) == 0)
             return &kinds[i];
     return NULL;
 }

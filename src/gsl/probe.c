@@ -54,11 +54,6 @@ static bool same(double a, double b)
     return memcmp(&a, &b, sizeof a) == 0 || (isnan(a) && isnan(b));
 }
 
-static bool has(const gpf__subject *s, gpf__route r)
-{
-    return s->kind->has(s->structure, r) != 0;
-}
-
 /* What an output is called in a sentence. */
 static const char *output_name(const gpf__subject *s, gpf__route r, gpf__slot o)
 {
@@ -151,7 +146,7 @@ static int call(probe *p, gpf__route r, int place, double *to)
 
 static void add_segment(probe *p, gpf__route r, gpf__slot o, size_t size)
 {
-    if (size == 0 || !has(p->s, r))
+    if (size == 0 || !gpf__has(p->s, r))
         return;
     p->segment[p->n_segment++] = (segment){ .route = r, .out = o, .at = p->size, .size = size };
     p->size += size;
@@ -246,8 +241,9 @@ static bool test_accumulation(probe *p, gpf__route r)
             back += counts && isnan(p->base[0][g->at + k]) && isfinite(p->again[g->at + k]);
         }
         h->unfilled[g->out] = left;
-        if (back) {
+        if (back) { /* an entry to which 0 was added looks unwritten */
             h->adds[g->out] = true;
+            h->unfilled[g->out] = 0;
             found = true;
         }
     }
@@ -341,7 +337,7 @@ static void alternate(probe *p)
     gpf__route order[GPF__N_ROUTES * GPF__N_ROUTES + 1], route[GPF__N_ROUTES];
     size_t n = 0, n_route = 0;
     for (gpf__route r = 0; r < GPF__N_ROUTES; r++)
-        if (has(p->s, r))
+        if (gpf__has(p->s, r))
             route[n_route++] = r;
     for (size_t i = 0; i < n_route; i++) { /* 0 01 02 1 12 2 0: every pair once */
         order[n++] = route[i];
@@ -455,7 +451,7 @@ static int say_failures(probe *p, bool near)
         }
     for (gpf__route r = GPF__DF; r < GPF__N_ROUTES && !status; r++) {
         const int place = p->status[0][r] || !near ? 0 : 1, code = p->status[place][r];
-        if (!has(s, r) || !code)
+        if (!gpf__has(s, r) || !code)
             continue;
         point_text(p->x[place], s->n, at, sizeof at);
         status =
@@ -473,7 +469,7 @@ static int say_failures(probe *p, bool near)
 static void take_jacobian(probe *p)
 {
     gpf__subject *s = p->s;
-    const gpf__route from = has(s, GPF__DF) ? GPF__DF : GPF__FDF;
+    const gpf__route from = gpf__has(s, GPF__DF) ? GPF__DF : GPF__FDF;
     for (size_t i = 0; i < p->n_segment; i++) {
         const segment *g = &p->segment[i];
         if (g->route != from || (g->out != GPF__OUT_D && g->out != GPF__OUT_DT))
@@ -509,17 +505,22 @@ static int multiply_jacobian(gpf__subject *s)
 static int keep_beside(probe *p)
 {
     gpf__subject *s = p->s;
+    bool same = false, moves = false;
     for (size_t i = 0; i < p->n_segment; i++) {
         const segment *g = &p->segment[i];
-        if (g->out != GPF__OUT_D || g->route != GPF__DF || g->random ||
-            !matches(p, g, p->base[0], 1))
+        if (g->route != GPF__DF || g->random)
             continue;
-        s->beside = malloc((s->n + s->m) * sizeof *s->beside);
-        if (!s->beside)
-            return GSL_ENOMEM;
-        memcpy(s->beside, p->x[1], s->n * sizeof *s->beside);
-        memcpy(s->beside + s->n, p->base[1], s->m * sizeof *s->beside);
+        const bool as_before = matches(p, g, p->base[0], 1);
+        same |= g->out == GPF__OUT_D && as_before;
+        moves |= g->out == GPF__OUT_DT && !as_before; /* y' = y + sin t */
     }
+    if (!same || moves)
+        return GSL_SUCCESS;
+    s->beside = malloc((s->n + s->m) * sizeof *s->beside);
+    if (!s->beside)
+        return GSL_ENOMEM;
+    memcpy(s->beside, p->x[1], s->n * sizeof *s->beside);
+    memcpy(s->beside + s->n, p->base[1], s->m * sizeof *s->beside);
     return GSL_SUCCESS;
 }
 
@@ -528,13 +529,13 @@ static int look(probe *p)
     gpf__subject *s = p->s;
     int status = GSL_SUCCESS;
     for (gpf__route r = 0; r < GPF__N_ROUTES; r++)
-        if (has(s, r))
+        if (gpf__has(s, r))
             settle(p, r, 0);
     memcpy(s->f, p->base[0], s->m * sizeof *s->f);
     const bool defined = !p->status[0][GPF__F] && all_finite(s->f, s->m),
                near = defined && find_near(p);
     for (gpf__route r = 0; near && r < GPF__N_ROUTES; r++)
-        if (has(s, r))
+        if (gpf__has(s, r))
             settle(p, r, 1);
     for (size_t i = 0; i < p->n_segment; i++) {
         p->segment[i].stale = true;
@@ -550,7 +551,7 @@ static int look(probe *p)
         if (!status && (g->moved || (g->unsettled && !g->random)))
             status = say_moved(s, g);
     }
-    if (has(s, GPF__DF) || has(s, GPF__FDF))
+    if (gpf__has(s, GPF__DF) || gpf__has(s, GPF__FDF))
         take_jacobian(p);
     if (!status && near)
         status = keep_beside(p);
@@ -564,7 +565,7 @@ int gpf__probe(gpf__subject *s)
     if (!status)
         status = look(&p);
     free(p.memory);
-    if (!status && has(s, GPF__JU) && s->d)
+    if (!status && gpf__has(s, GPF__JU) && s->d)
         status = multiply_jacobian(s);
     return status;
 }
@@ -575,14 +576,16 @@ static int describe_output(gpf__subject *s, gpf__route r, gpf__slot o)
 {
     const gpf__mishap *h = &s->mishap[r];
     const int part = part_of(s, r, o);
-    char name[32], entry[64];
+    const char *asked = r == GPF__JU    ? " where J u is asked for"
+                        : r == GPF__JTU ? " where J' u is asked for"
+                                        : "";
+    char entry[64];
     int status = GSL_SUCCESS;
-    segment_name(s, r, o, name, sizeof name);
     if (h->adds[o])
         status = gpf__say(s, GPF_ACCUMULATES, part,
-                          "%s adds to the old content of %s, which it has to replace: set it to "
+                          "%s adds to the old content of %s%s, which it has to replace: set it to "
                           "zero first",
-                          gpf__route_name(s->kind, r), output_name(s, r, o));
+                          gpf__route_name(s->kind, r), output_name(s, r, o), asked);
     if (status || h->unfilled[o] == 0)
         return status;
     const size_t n = s->n, size = o == GPF__OUT_D                    ? s->m * s->n_d
@@ -595,10 +598,7 @@ static int describe_output(gpf__subject *s, gpf__route r, gpf__slot o)
     entry_name(s, r, o, h->unfilled_first[o], entry, sizeof entry);
     if (e.matched == size)
         gpf__format(e.text, sizeof e.text, "%s writes nothing to %s%s", gpf__route_name(s->kind, r),
-                    output_name(s, r, o),
-                    r == GPF__JU    ? " where J u is asked for"
-                    : r == GPF__JTU ? " where J' u is asked for"
-                                    : "");
+                    output_name(s, r, o), asked);
     else
         gpf__format(e.text, sizeof e.text,
                     "%s leaves %zu of %zu entries of %s%s unwritten, the first %s",
@@ -620,9 +620,9 @@ int gpf__check_beside(gpf__subject *s)
             linear += by;
             size += fabs(by);
         }
-        /* f' - f - J (x' - x) = 0 for a linear f */
+        /* f' - f - J (x' - x) = 0 for a linear f, but for digits that were lost within it */
         const double off = fabs(s->beside[s->n + i] - linear);
-        if (off > 100 * s->noise[i] + 1e-9 * (size - fabs(s->f[i])) + 1e-13 * size) {
+        if (off > 100 * s->noise[i] + 1e-7 * (size - fabs(s->f[i])) + 1e-13 * size) {
             s->unsteady = true;
             return gpf__say(
                 s, GPF_STALE, -1,
@@ -634,9 +634,32 @@ int gpf__check_beside(gpf__subject *s)
     return GSL_SUCCESS;
 }
 
+/* f is defined at x, but not at some of the points beside it. */
+static int describe_domain(gpf__subject *s)
+{
+    const gpf__mishap *h = &s->mishap[GPF__F];
+    char at[160], entry[64];
+    if (h->troubles == 0 || !all_finite(s->f, s->m))
+        return GSL_SUCCESS;
+    gpf_explanation e = gpf__explanation(GPF_UNDEFINED, -1);
+    e.severity = GPF_NOTE;
+    point_text(h->at, s->n, at, sizeof at);
+    entry_name(s, GPF__F, GPF__OUT_F, h->odd_entry, entry, sizeof entry);
+    if (h->status)
+        gpf__format(e.text, sizeof e.text, "%s returned %d (%s)", s->kind->f, h->status,
+                    gpf_strerror(h->status));
+    else
+        gpf__format(e.text, sizeof e.text, "%s is %g", entry, h->odd);
+    gpf__append(e.text, sizeof e.text,
+                " at x = %s, near the point (%zu of %zu calls): if it is not defined there, give "
+                "bounds",
+                at, h->troubles, s->n_calls[GPF__F]);
+    return gpf__add(s, e);
+}
+
 int gpf__describe(gpf__subject *s)
 {
-    int status = GSL_SUCCESS;
+    int status = describe_domain(s);
     for (gpf__route r = 0; r < GPF__N_ROUTES && !status; r++) {
         const gpf__mishap *h = &s->mishap[r];
         const char *name = gpf__route_name(s->kind, r);
@@ -695,16 +718,7 @@ typedef struct pair {
 static gpf_element judge(double analytic, double numeric, double error, double value)
 {
     const double off = fabs(analytic - numeric);
-    gpf_element e = { .value = value,
-                      .analytic = analytic,
-                      .numeric = numeric,
-                      .error = error,
-                      .step = GSL_NAN,
-                      .left = GSL_NAN,
-                      .right = GSL_NAN,
-                      .left_error = GSL_NAN,
-                      .right_error = GSL_NAN,
-                      .kink_step = GSL_NAN };
+    gpf_element e = gpf__compared(analytic, numeric, error, value);
     if (!isfinite(numeric)) {
         e.verdict = same(analytic, numeric) && !isnan(numeric) ? GPF_RIGHT : GPF_UNRESOLVED;
         e.reason = e.verdict == GPF_RIGHT ? GPF_REASON_NONE : GPF_REASON_NOT_FINITE;
@@ -722,7 +736,7 @@ static gpf_element judge(double analytic, double numeric, double error, double v
 /* Does what fdf put into f belong into df, and the reverse? Where both have as many entries. */
 static bool exchanged(const gpf__subject *s, const pair *p)
 {
-    if (s->n_d != 1 || !has(s, GPF__DF))
+    if (s->n_d != 1 || !gpf__has(s, GPF__DF))
         return false;
     bool apart = false;
     for (size_t i = 0; i < s->m; i++) {
@@ -816,7 +830,7 @@ static int explain_pair(gpf__subject *s, int part, const pair *p)
         return GSL_SUCCESS;
     const int status =
         explain_block(s, part, f_name, s->m, 1, p->f[1], p->f[0], p->error_f, s->kind->f);
-    if (status || !has(s, GPF__DF))
+    if (status || !gpf__has(s, GPF__DF))
         return status;
     if (fdf_is_right(s, p))
         return gpf__say(s, GPF_INCOHERENT, part,
@@ -828,7 +842,7 @@ static int explain_pair(gpf__subject *s, int part, const pair *p)
 static int compare_pair(gpf__subject *s, pair *p)
 {
     const size_t m = s->m, n = s->n_d;
-    const bool df = has(s, GPF__DF);
+    const bool df = gpf__has(s, GPF__DF);
     gpf__call(s, GPF__F, &(gpf__args){ .x = s->x, .f = p->f[0] });
     if (df)
         gpf__call(s, GPF__DF, &(gpf__args){ .x = s->x, .d = p->d[0] });
@@ -866,7 +880,7 @@ static int compare_pair(gpf__subject *s, pair *p)
 
 int gpf__check_fdf_route(gpf__subject *s)
 {
-    if (!has(s, GPF__FDF))
+    if (!gpf__has(s, GPF__FDF))
         return GSL_SUCCESS;
     const size_t m = s->m, size = m * s->n_d;
     pair p;

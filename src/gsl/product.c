@@ -12,7 +12,7 @@ enum { U_STREAM = 40, W_STREAM, V_STREAM, SAMPLE_STREAM, SAMPLE = 32 };
 typedef struct job {
     gpf__subject *s;
     double *J, *error;        /* m x n: as far as is known; NULL in the fast mode */
-    bool exact;               /* all of J is right, error = 0 */
+    double *typical;          /* n */
     double *u, *w, *both;     /* m: random, their sum */
     double *v, *column;       /* n: random, or e_j; m: J v */
     double *Ju, *Jw, *J_both; /* n: J' of those */
@@ -22,10 +22,9 @@ typedef struct job {
     double *memory;
 } job;
 
-static bool has(const gpf__subject *s, gpf__route r)
-{
-    return s->kind->has(s->structure, r) != 0;
-}
+/* What other sums of the same terms may differ by. A sweep forward and one backward may cancel to
+ * 0 and to 1e-16: what remains is the rounding of what f is made of, of which f is all that is seen. */
+static const double ROUNDING = 64 * GSL_DBL_EPSILON;
 
 static int multiply(gpf__subject *s, gpf__route r, const double *x, const double *u, double *out,
                     double *jtj)
@@ -33,44 +32,52 @@ static int multiply(gpf__subject *s, gpf__route r, const double *x, const double
     return gpf__call(s, r, &(gpf__args){ .x = x, .u = u, .out = out, .jtj = jtj });
 }
 
-/* J as it is known: an entry that the differences do not contradict, otherwise the difference. */
+/* J as it is known: an entry that the differences do not contradict, otherwise the difference. It is
+ * rounded as a row is whose variables all change by their own size, |f_i| + sum_k |J_ik| x_k, beside
+ * x_j. */
 static void know_jacobian(job *w)
 {
     const gpf__subject *s = w->s;
     const gpf_fdf *c = s->result;
-    w->exact = true;
-    for (size_t k = 0; k < s->m * s->n; k++) {
-        w->J[k] = s->d[k];
-        w->error[k] = 0;
-    }
-    for (size_t i = 0; i < c->n_element; i++) {
-        const gpf_element *e = &c->element[i];
+    const size_t n = s->n;
+    memcpy(w->J, s->d, s->m * n * sizeof *w->J);
+    memset(w->error, 0, s->m * n * sizeof *w->error);
+    for (size_t k = 0; k < c->n_element; k++) {
+        const gpf_element *e = &c->element[k];
         const bool differs =
             e->verdict == GPF_WRONG || (e->verdict == GPF_UNRESOLVED && !isfinite(e->analytic));
         if (e->tensor != 0 || !differs)
             continue;
         w->J[e->k] = e->numeric;
         w->error[e->k] = e->error;
-        w->exact = false;
     }
+    for (size_t i = 0; i < s->m; i++) {
+        double size = fabs(s->f[i]);
+        for (size_t j = 0; j < n; j++)
+            size += isfinite(w->J[i * n + j]) ? fabs(w->J[i * n + j]) * w->typical[j] : 0;
+        for (size_t j = 0; j < n; j++)
+            w->error[i * n + j] += ROUNDING * size / w->typical[j];
+    }
+}
+
+/* The rounding of <u, J v> whatever cancels in it. */
+static double rounding_of(const job *w, const double *u, const double *v)
+{
+    const gpf__subject *s = w->s;
+    double rows = 0, columns = 0;
+    for (size_t i = 0; i < s->m; i++)
+        rows += fabs(u[i] * s->f[i]);
+    for (size_t j = 0; j < s->n; j++)
+        columns += fabs(v[j]) / w->typical[j];
+    return ROUNDING * rows * columns;
 }
 
 /* analytic beside the sum of products that it should be: error of what they are made of, size the sum
  * of their magnitudes. */
 static gpf_element judge(double analytic, double numeric, double error, double size)
 {
-    gpf_element e = { .value = GSL_NAN,
-                      .analytic = analytic,
-                      .numeric = numeric,
-                      .error = error,
-                      .step = GSL_NAN,
-                      .left = GSL_NAN,
-                      .right = GSL_NAN,
-                      .left_error = GSL_NAN,
-                      .right_error = GSL_NAN,
-                      .kink_step = GSL_NAN };
+    gpf_element e = gpf__compared(analytic, numeric, error + 1e-13 * size, GSL_NAN);
     const double off = fabs(analytic - numeric), most = fmax(fabs(analytic), fabs(numeric));
-    e.error += 1e-13 * size;
     if (!isfinite(numeric) || !isfinite(error)) {
         e.verdict = GPF_UNRESOLVED;
         e.reason = GPF_REASON_NOT_FINITE;
@@ -93,9 +100,9 @@ static gpf_element judge(double analytic, double numeric, double error, double s
     return e;
 }
 
-/* Is a + b = c, up to rounding of sums of `size` and of what they are sums of? */
-static bool adds_up(const double *a, const double *b, const double *c, size_t n, size_t *entry,
-                    double *gap)
+/* Is a + b = c, up to rounding of sums of their size and `rounding`? */
+static bool adds_up(const double *a, const double *b, const double *c, size_t n, double rounding,
+                    size_t *entry, double *gap)
 {
     double size = 0;
     *gap = 0;
@@ -108,7 +115,7 @@ static bool adds_up(const double *a, const double *b, const double *c, size_t n,
             *entry = k;
         }
     }
-    return *gap <= 1e-9 * size;
+    return *gap <= 1e-9 * size + rounding;
 }
 
 static int say_not_linear(gpf__subject *s, int part, const char *what, size_t entry, double gap)
@@ -136,7 +143,9 @@ static int check_linear(job *w)
     multiply(s, GPF__JU, s->x, w->v, b, NULL);
     w->v[0] += 1;
     multiply(s, GPF__JU, s->x, w->v, w->column, NULL);
-    if (adds_up(a, b, w->column, s->m, &entry, &gap))
+    for (size_t i = 0; i < s->m; i++)
+        w->both[i] = 1;
+    if (adds_up(a, b, w->column, s->m, rounding_of(w, w->both, w->v), &entry, &gap))
         return GSL_SUCCESS;
     return say_not_linear(s, 0, "J u", entry, gap);
 }
@@ -150,7 +159,8 @@ static gpf_element judge_column(job *w, size_t j)
         const double by = (w->J ? w->J[i * s->n + j] : w->column[i]) * w->u[i];
         sum += by;
         size += fabs(by);
-        error += w->J ? fabs(w->error[i * s->n + j] * w->u[i]) : 0;
+        error += fabs(w->u[i]) *
+                 (w->J ? w->error[i * s->n + j] : ROUNDING * fabs(s->f[i]) / w->typical[j]);
     }
     gpf_element e = judge(w->Ju[j], sum, error, size);
     e.k = j;
@@ -172,7 +182,7 @@ static int check_entry(job *w, int part, size_t j, bool *measured)
     if (e.verdict == GPF_WRONG && isfinite(e.analytic)) {
         if (!*measured) {
             for (size_t k = 0; k < s->n; k++) /* the scale of each variable */
-                w->v[k] = gpf__typical(s, k) * (gpf__uniform(s, V_STREAM, k) < 0.5 ? -1 : 1);
+                w->v[k] = w->typical[k] * (gpf__uniform(s, V_STREAM, k) < 0.5 ? -1 : 1);
             status = gpf__scatter(s, sampled_product, w, s->n, w->v, w->noise);
         }
         *measured = true;
@@ -219,7 +229,8 @@ static int check_adjoint(job *w, int part)
         right += w->Ju[j] * w->v[j];
         size += fabs(w->Ju[j] * w->v[j]);
     }
-    if (!isfinite(left) || !isfinite(right) || fabs(left - right) <= 1e-9 * size)
+    if (!isfinite(left) || !isfinite(right) ||
+        fabs(left - right) <= 1e-9 * size + rounding_of(w, w->u, w->v))
         return GSL_SUCCESS;
     return gpf__say(s, GPF_UNEXPLAINED, part,
                     "J' u does not belong to J u: <u, J v> = %.9g, <J' u, v> = %.9g", left, right);
@@ -322,7 +333,10 @@ static int check_transposed(job *w, int part)
     multiply(s, GPF__JTU, s->x, w->w, w->Jw, NULL);
     multiply(s, GPF__JTU, s->x, w->both, w->J_both, NULL);
     multiply(s, GPF__JTU, s->x, w->u, w->Ju, NULL);
-    if (!adds_up(w->Ju, w->Jw, w->J_both, s->n, &entry, &gap))
+    for (size_t j = 0; j < s->n; j++)
+        w->v[j] = 1;
+    const double rounding = rounding_of(w, w->both, w->v);
+    if (!adds_up(w->Ju, w->Jw, w->J_both, s->n, rounding, &entry, &gap))
         status = say_not_linear(s, part, "J' u", entry, gap);
     bool measured = false;
     for (size_t j = 0; j < s->n && !status && w->J; j++)
@@ -345,16 +359,15 @@ static void square_jacobian(job *w, double *error)
     const size_t n = s->n;
     for (size_t k = 0; k < n * n; k++)
         w->expected[k] = w->size[k] = error[k] = 0;
-    for (size_t i = 0; i < s->m; i++)
+    for (size_t i = 0; i < s->m; i++) {
+        const double *J = w->J + i * n, *off = w->error + i * n;
         for (size_t j = 0; j < n; j++)
             for (size_t k = 0; k <= j; k++) {
-                const double a = w->J[i * n + j], b = w->J[i * n + k];
-                w->expected[j * n + k] += a * b;
-                w->size[j * n + k] += fabs(a * b);
-                if (!w->exact)
-                    error[j * n + k] +=
-                        fabs(a * w->error[i * n + k]) + fabs(b * w->error[i * n + j]);
+                w->expected[j * n + k] += J[j] * J[k];
+                w->size[j * n + k] += fabs(J[j] * J[k]);
+                error[j * n + k] += fabs(J[j]) * off[k] + fabs(J[k]) * off[j] + off[j] * off[k];
             }
+    }
 }
 
 /* Was the strictly upper half filled, and the lower not? */
@@ -381,6 +394,8 @@ static int check_squares(job *w, double *error)
     const size_t n = s->n;
     double gap = 0, size = 0;
     int status = GSL_SUCCESS;
+    for (size_t j = 0; j < n; j++)
+        w->v[j] = 1;
     multiply(s, GPF__JTU, s->x, w->u, w->Jw, w->squares);
     const int part = gpf__part(s, "J'J", n, n);
     s->result->part[part].tally.total = n * (n + 1) / 2;
@@ -397,7 +412,7 @@ static int check_squares(job *w, double *error)
         size = fmax(size, fabs(w->Ju[j]));
         gap = fmax(gap, fabs(w->Ju[j] - w->Jw[j]));
     }
-    if (!status && gap > 1e-9 * size)
+    if (!status && gap > 1e-9 * size + rounding_of(w, w->u, w->v))
         status = gpf__say(s, GPF_INCOHERENT, part - 1,
                           "J' u is another when JTJ is asked for too: by %.3g", gap);
     for (size_t j = 0; j < n && !status; j++)
@@ -427,12 +442,12 @@ static int check(job *w, double *error)
 
 int gpf__check_products(gpf__subject *s)
 {
-    if (!has(s, GPF__JTU))
+    if (!gpf__has(s, GPF__JTU))
         return GSL_SUCCESS;
     const size_t n = s->n, m = s->m, whole = s->d ? m * n : 0,
                  square = s->squares && s->d ? n * n : 0;
     job w = { .s = s };
-    double *next = w.memory = malloc((4 * m + 5 * n + 2 * whole + 4 * square) * sizeof *next);
+    double *next = w.memory = malloc((4 * m + 6 * n + 2 * whole + 4 * square) * sizeof *next);
     if (!next)
         return GSL_ENOMEM;
     w.u = next;
@@ -444,7 +459,9 @@ int gpf__check_products(gpf__subject *s)
     w.Jw = next += n;
     w.J_both = next += n;
     w.noise = next += n;
+    w.typical = next += n;
     next += n;
+    gpf__typicals(s, w.typical);
     w.J = whole ? next : NULL;
     w.error = next + whole;
     w.squares = next += 2 * whole;

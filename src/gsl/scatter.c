@@ -108,6 +108,7 @@ static sight look(const double *value, size_t stride)
 /* What is known of one value so far. */
 typedef struct known {
     double sigma;    /* as last seen; negative: not yet */
+    double rest;     /* sigma at the first spacing, believable or not */
     double believed; /* the largest that was believable */
     double size;
     bool closed;
@@ -123,6 +124,8 @@ static bool believable(const sight *s)
 /* From far away only what is no wave for certain. */
 static void learn_wide(known *k, const sight *s)
 {
+    if (k->rest < 0)
+        k->rest = s->defined ? s->sigma : INFINITY;
     if (s->defined && s->plain && s->sigma <= fmax(1e-6 * s->range, 2e-10 * s->size))
         k->believed = fmax(k->believed, s->sigma);
 }
@@ -167,20 +170,21 @@ static void place(const gpf__subject *s, const double *v, double h, size_t i, do
 }
 
 static int measure(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
-                   bool wide, double *noise)
+                   double *rest, double *noise)
 {
+    const bool wide = rest;
     double *table = malloc(POINTS * (count + 1) * sizeof *table),
            *x = malloc((s->n + 1) * sizeof *x);
     known *k = malloc((count + 1) * sizeof *k);
     const bool memory = table && x && k;
     bool open = memory;
     for (size_t i = 0; memory && i < count; i++)
-        k[i] = (known){ .sigma = -1 };
+        k[i] = (known){ .sigma = -1, .rest = -1 };
     for (int level = wide ? 0 : WIDE; level < (wide ? WIDE : LEVELS) && open; level++) {
         for (size_t p = 0; p < POINTS; p++) {
             double *y = table + p * count;
             place(s, v, spacing[level], p, x);
-            if (values(arg, x, y))
+            if (gpf__interrupted(s) || values(arg, x, y))
                 for (size_t i = 0; i < count; i++)
                     y[i] = NAN;
         }
@@ -196,6 +200,8 @@ static int measure(gpf__subject *s, gpf__sampled *values, void *arg, size_t coun
             open |= !k[i].closed;
         }
     }
+    for (size_t i = 0; memory && rest && i < count; i++)
+        rest[i] = k[i].rest;
     for (size_t i = 0; memory && i < count; i++)
         noise[i] = fmax(BOUND * fmax(k[i].believed, k[i].sigma), DBL_EPSILON * k[i].size);
     free(table);
@@ -207,7 +213,7 @@ static int measure(gpf__subject *s, gpf__sampled *values, void *arg, size_t coun
 int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count, const double *v,
                  double *noise)
 {
-    return measure(s, values, arg, count, v, false, noise);
+    return measure(s, values, arg, count, v, NULL, noise);
 }
 
 static int sampled_f(void *arg, const double *x, double *values)
@@ -215,12 +221,12 @@ static int sampled_f(void *arg, const double *x, double *values)
     return gpf__call(arg, GPF__F, &(gpf__args){ .x = x, .f = values });
 }
 
-int gpf__noise(gpf__subject *s, const double *v, double *noise)
+int gpf__measure_noise(gpf__subject *s, const double *v, double *noise)
 {
-    return measure(s, sampled_f, s, s->m, v, false, noise);
+    return measure(s, sampled_f, s, s->m, v, NULL, noise);
 }
 
-int gpf__noise_wide(gpf__subject *s, const double *v, double *noise)
+int gpf__measure_noise_wide(gpf__subject *s, const double *v, double *noise, double *rest)
 {
-    return measure(s, sampled_f, s, s->m, v, true, noise);
+    return measure(s, sampled_f, s, s->m, v, rest, noise);
 }

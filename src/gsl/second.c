@@ -77,13 +77,13 @@ static void set_path(path *p, const double *v)
 typedef struct job {
     gpf__subject *s;
     path path;
-    double *v[DIRECTIONS];       /* n */
-    double *analytic, *noise;    /* m */
-    double *rounding;            /* m: of fvv */
-    double *axes;                /* m: sum over j of N(e_j) v_j^2 */
-    double *unit;                /* n */
-    double *again;               /* m */
-    gpf_element *found, *chosen; /* m */
+    double *v[DIRECTIONS];                   /* n */
+    double *analytic, *noise;                /* m */
+    double *rounding;                        /* m: of fvv */
+    double *axes;                            /* m: sum over j of N(e_j) v_j^2 */
+    double *unit;                            /* n */
+    double *again;                           /* m */
+    gpf_element *found[DIRECTIONS], *chosen; /* m */
     void *memory;
 } job;
 
@@ -109,6 +109,39 @@ static int sampled_second(void *arg, const double *x, double *values)
 {
     job *w = arg;
     return gpf__call(w->s, GPF__FVV, &(gpf__args){ .x = x, .u = w->path.v, .out = values });
+}
+
+/* Do the second derivatives of f on both sides differ by a good part of the gap? Then it jumps here,
+ * or near by. By differences to one side, their truncation removed to first order, of J v,
+ *     D(h) = (4 Jv(h/2) - Jv(h) - 3 Jv(0))/h
+ * or of f, (f(2h) - 2 f(h) + f(0))/h^2 at h/2 and h/4. */
+static bool jumps(job *w, size_t i, double step, const gpf_element *e)
+{
+    path *p = &w->path;
+    double slope[2];
+    for (int k = 0; k < 2; k++) {
+        const double h = k ? -step : step, base = at(p, 0)[i], wide = at(p, h)[i] - base,
+                     near = at(p, h / 2)[i] - base;
+        slope[k] =
+            p->by == GPF__F
+                ? (32 * (near - 2 * (at(p, h / 4)[i] - base)) - 4 * (wide - 2 * near)) / (h * h)
+                : (4 * near - wide) / h;
+    }
+    /* written so that a side outside the bounds, NaN, is no jump */
+    return fabs(slope[1] - slope[0]) > 0.1 * fabs(e->analytic - e->numeric);
+}
+
+/* Nobody is accused at a kink of J: a direction may meet those of several variables, each with a
+ * side of its own. */
+static void spare_kinks(job *w, size_t i, gpf_element *e)
+{
+    if (e->verdict != GPF_WRONG || !isfinite(e->analytic))
+        return;
+    if (e->reason != GPF_REASON_OUTSIDE && !jumps(w, i, e->step, e) &&
+        !jumps(w, i, e->step / 16, e))
+        return;
+    e->verdict = GPF_UNRESOLVED;
+    e->reason = GPF_REASON_CROWDED;
 }
 
 /* One row by the first differences of J v. */
@@ -183,16 +216,16 @@ static void check_row(job *w, size_t i, double rounding, gpf_element *e)
         judge_row(w, i, rounding, e);
     else
         decide_row(w, i, rounding, e);
+    spare_kinks(w, i, e);
     e->evaluations = (unsigned)(w->path.evaluations - before);
     e->value = GSL_NAN;
 }
 
-/* All rows along v; how many are wrong, -1 without memory. */
-static int check_direction(job *w, const double *v, ptrdiff_t *wrong)
+/* All rows along v. */
+static int check_direction(job *w, const double *v, gpf_element *found)
 {
     gpf__subject *s = w->s;
     bool measured = false;
-    *wrong = 0;
     set_path(&w->path, v);
     gpf__call(s, GPF__FVV, &(gpf__args){ .x = s->x, .u = v, .out = w->analytic });
     int status = GSL_SUCCESS;
@@ -201,7 +234,7 @@ static int check_direction(job *w, const double *v, ptrdiff_t *wrong)
     else
         status = gpf__scatter(s, value_at, &w->path, s->m, v, w->noise);
     for (size_t i = 0; i < s->m && !status; i++) {
-        gpf_element *e = &w->found[i];
+        gpf_element *e = &found[i];
         *e = (gpf_element){ .k = i, .analytic = w->analytic[i] };
         check_row(w, i, 0, e);
         if (e->verdict == GPF_WRONG && isfinite(e->analytic)) { /* is that fvv's own rounding? */
@@ -211,7 +244,6 @@ static int check_direction(job *w, const double *v, ptrdiff_t *wrong)
             if (!status && !(1e3 * w->rounding[i] < fabs(e->analytic - e->numeric)))
                 check_row(w, i, w->rounding[i], e);
         }
-        *wrong += e->verdict == GPF_WRONG;
     }
     return status;
 }
@@ -334,54 +366,66 @@ static int explain_second(job *w, int part, const double *v)
     return status;
 }
 
+/* Is row i wrong along this direction? Not where the other one says that there is a kink: both sides
+ * of this one may happen to have the same slope. */
+static bool is_wrong(const job *w, size_t k, size_t i)
+{
+    const gpf_reason other = w->found[1 - k][i].reason;
+    return w->found[k][i].verdict == GPF_WRONG && other != GPF_REASON_BETWEEN &&
+           other != GPF_REASON_CROWDED;
+}
+
 static int check(job *w)
 {
     gpf__subject *s = w->s;
-    ptrdiff_t wrong = 0;
-    size_t which = 0;
+    size_t wrong[DIRECTIONS] = { 0 };
     int status = GSL_SUCCESS;
-    for (size_t k = 0; k < DIRECTIONS && !status && wrong == 0; k++) {
+    for (size_t k = 0; k < DIRECTIONS && !status; k++) {
         choose_direction(s, k, w->v[k]);
-        status = check_direction(w, w->v[k], &wrong);
-        if (k == 0 || wrong) {
-            which = k;
-            memcpy(w->chosen, w->found, s->m * sizeof *w->found);
-        }
+        status = check_direction(w, w->v[k], w->found[k]);
     }
+    for (size_t k = 0; k < DIRECTIONS && !status; k++)
+        for (size_t i = 0; i < s->m; i++)
+            wrong[k] += is_wrong(w, k, i);
+    const size_t which = wrong[0] == 0 && wrong[1] > 0;
+    w->chosen = w->found[which];
+    for (size_t i = 0; i < s->m && !status; i++)
+        if (w->chosen[i].verdict == GPF_WRONG && !is_wrong(w, which, i)) {
+            w->chosen[i].verdict = GPF_UNRESOLVED;
+            w->chosen[i].reason = GPF_REASON_CROWDED;
+        }
     const int part = gpf__part(s, "fvv", s->m, 1);
     for (size_t i = 0; i < s->m && !status; i++) {
         w->chosen[i].tensor = part;
         status = gpf__element(s, &w->chosen[i]);
     }
-    if (!status && wrong)
+    if (!status && wrong[which])
         status = explain_second(w, part, w->v[which]);
     return status;
 }
 
-/* May J be differenced? It does not depend on other calls, nothing in it is wrong, and something is right. */
+/* May J be differenced? It does not depend on other calls, nothing in it is wrong, and something is
+ * right. */
 static gpf__route best_route(const gpf__subject *s)
 {
     const gpf_fdf_part *J = gpf__part_named(s->result, s->kind->part);
-    if (!J || s->unsteady || J->tally.count[GPF_WRONG] ||
-        J->tally.count[GPF_RIGHT] + J->tally.count[GPF_KINK] == 0)
+    if (!J || s->unsteady || J->tally.count[GPF_WRONG] || !gpf__part_tested(J))
         return GPF__F;
-    return s->kind->has(s->structure, GPF__DF)   ? GPF__DF
-           : s->kind->has(s->structure, GPF__JU) ? GPF__JU
-                                                 : GPF__F;
+    return gpf__has(s, GPF__DF) ? GPF__DF : gpf__has(s, GPF__JU) ? GPF__JU : GPF__F;
 }
 
 int gpf__check_second(gpf__subject *s)
 {
-    if (!s->kind->has(s->structure, GPF__FVV))
+    if (!gpf__has(s, GPF__FVV))
         return GSL_SUCCESS;
     const size_t n = s->n, m = s->m;
     job w = { .s = s, .path = { .s = s, .by = best_route(s) } };
     const size_t whole = w.path.by == GPF__DF ? m * n : 0;
     double *next = w.memory = malloc((4 * n + 5 * m + POINTS * m + whole) * sizeof *next);
-    w.found = malloc(2 * m * sizeof *w.found);
-    int status = w.memory && w.found ? GSL_SUCCESS : GSL_ENOMEM;
+    w.found[0] = malloc(DIRECTIONS * m * sizeof **w.found);
+    int status = w.memory && w.found[0] ? GSL_SUCCESS : GSL_ENOMEM;
     if (!status) {
-        w.chosen = w.found + m;
+        w.found[1] = w.found[0] + m;
         w.v[0] = next;
         w.v[1] = next += n;
         w.unit = next += n;
@@ -396,6 +440,6 @@ int gpf__check_second(gpf__subject *s)
         status = check(&w);
     }
     free(w.memory);
-    free(w.found);
+    free(w.found[0]);
     return status;
 }

@@ -285,6 +285,8 @@ static void put_closing(FILE *out, const gpf__view *v, const gpf_report_options 
 
 int gpf_report_fdf_text(FILE *out, const gpf_fdf *c, const gpf_report_options *how)
 {
+    if (!c)
+        return GSL_EINVAL;
     const gpf_report_options defaults = gpf_report_defaults();
     how = how ? how : &defaults;
     const gpf__view v = view_of(c);
@@ -378,6 +380,8 @@ static json_t *stopped_json(const gpf_fdf *c, const gpf_report_options *how)
 
 int gpf_report_fdf_json(FILE *out, const gpf_fdf *c, const gpf_report_options *how)
 {
+    if (!c)
+        return GSL_EINVAL;
     const gpf_report_options defaults = gpf_report_defaults();
     how = how ? how : &defaults;
     writer w = { out, GSL_SUCCESS };

@@ -93,6 +93,8 @@ static void put_closing(FILE *out, const gpf_op_check *c, const gpf_report_optio
 
 int gpf_report_op_text(FILE *out, const gpf_op_check *c, const gpf_report_options *how)
 {
+    if (!c)
+        return GSL_EINVAL;
     const gpf_report_options defaults = gpf_report_defaults();
     how = how ? how : &defaults;
     if (!how->quiet) {
@@ -122,6 +124,8 @@ static json_t *case_json(const gpf_op_case *e)
 
 int gpf_report_op_json(FILE *out, const gpf_op_check *c, const gpf_report_options *how)
 {
+    if (!c)
+        return GSL_EINVAL;
     const gpf_report_options defaults = gpf_report_defaults();
     how = how ? how : &defaults;
     writer w = { out, GSL_SUCCESS };

@@ -104,6 +104,18 @@ static inline void assert_values(const double *got, const double *expected, size
             fail_msg("element %zu is %.17g, expected %.17g", i, got[i], expected[i]);
 }
 
+static inline void assert_has(const char *text, const char *part)
+{
+    if (!strstr(text, part))
+        fail_msg("'%s' is missing in:\n%s", part, text);
+}
+
+static inline void assert_has_not(const char *text, const char *part)
+{
+    if (strstr(text, part))
+        fail_msg("'%s' should not be in:\n%s", part, text);
+}
+
 /* The graph's error, whole; it is cleared. */
 static inline void assert_error(gpf_graph *g, int status, const char *text)
 {

@@ -681,7 +681,10 @@ static void nets_are_right(void **state)
     gpf_point_bind(n.at, n.t, &now);
     check_all(n.g, n.moving, &n.W, 1, n.t, n.at, GPF_OUTCOME_RIGHT, 6);
     free_net(&n);
-    for (uint64_t seed = 0; seed < NETS; seed++) {
+    /* The last: J, J' u and J'J cancel to other roundings of 0. */
+    static const uint64_t cancelling[] = { 2470, 2705, 4686, 12571, 15375, 20766 };
+    for (uint64_t k = 0; k < NETS + COUNT(cancelling); k++) {
+        const uint64_t seed = k < NETS ? k : cancelling[k - NETS];
         random_graph r;
         random_build(&r, seed, 24, SIZE_MAX);
         dice d = { seed };

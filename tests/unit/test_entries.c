@@ -373,11 +373,27 @@ static void cost_of_a_column(void **state)
     }
 }
 
-static int stop_at_once(void *arg, size_t done, size_t total)
+static int stop_after_a_column(void *arg, size_t done, size_t total)
 {
-    (void)done;
+    (void)arg;
     assert_true(total > 0);
-    return ++*(int *)arg >= 2;
+    return done > 0;
+}
+
+typedef struct patience {
+    const scene *s;
+    int asked, most;
+    size_t calls; /* when it ended */
+} patience;
+
+static int stop_within(void *arg, size_t done, size_t total)
+{
+    patience *p = arg;
+    (void)done;
+    (void)total;
+    assert_true(p->asked <= p->most);
+    p->calls = p->s->calls;
+    return ++p->asked > p->most;
 }
 
 static void stopping(void **state)
@@ -391,14 +407,26 @@ static void stopping(void **state)
     assert_int_equal(gpf_fdf_stopped(c), 1);
     assert_int_equal(gpf_fdf_n_elements(c), 10);
     gpf_fdf_free(c);
-    int asked = 0;
     how = gpf_fdf_defaults();
-    how.progress = stop_at_once;
-    how.progress_arg = &asked;
+    how.progress = stop_after_a_column;
     c = check(&s, x, &how);
     assert_int_equal(gpf_fdf_stopped(c), 1);
     assert_int_equal(gpf_fdf_n_elements(c), 10);
     gpf_fdf_free(c);
+    /* In the middle of an entry: f is not called again, and the entry is not in the result. */
+    for (int most = 0; most < 60; most++) {
+        patience p = { .s = &s, .most = most };
+        how.progress = stop_within;
+        how.progress_arg = &p;
+        c = check(&s, x, &how);
+        assert_int_equal(gpf_fdf_stopped(c), 1);
+        assert_int_equal(s.calls, p.calls);
+        for (size_t i = 0; i < gpf_fdf_n_elements(c); i++) {
+            const gpf_element *e = gpf_fdf_element(c, i);
+            assert_true((e->verdict == GPF_WRONG) == (e->k == 4 * s.n));
+        }
+        gpf_fdf_free(c);
+    }
 }
 
 static int rhs(double t, const double y[], double dydt[], void *params)
@@ -437,6 +465,113 @@ static void time_is_a_part_of_its_own(void **state)
     }
 }
 
+static void f_infinite(const scene *s, const double *x, double *y)
+{
+    (void)s;
+    y[0] = sqrt(fabs(x[0])); /* inf on both sides */
+    y[1] = cbrt(x[0]);
+    y[2] = x[0] > 0 ? x[0] * log(x[0]) : x[0] < 0 ? x[0] * log(-x[0]) : 0;
+    y[3] = fabs(x[0]) + x[0] / 3;
+}
+static void df_infinite(const scene *s, const double *x, double *J)
+{
+    (void)s;
+    (void)x;
+    J[0] = J[1] = J[3] = INFINITY;
+    J[2] = -INFINITY;
+}
+
+/* An infinite slope has no number to be compared with; a finite one is not infinite. */
+static void infinite_slopes(void **state)
+{
+    (void)state;
+    const double x[] = { 0 };
+    scene s = { 1, 4, f_infinite, df_infinite, NULL, NULL, 0, 0, 1, 0, 0 };
+    gpf_fdf *c = check(&s, x, NULL);
+    for (size_t i = 0; i < 3; i++)
+        assert_int_equal(entry(c, 0, i)->verdict, GPF_UNRESOLVED);
+    assert_int_equal(entry(c, 0, 3)->verdict, GPF_WRONG);
+    gpf_fdf_free(c);
+}
+
+/* Linear between entries 3e-5 apart. */
+static void f_table(const scene *s, const double *x, double *y)
+{
+    (void)s;
+    const double d = 3.1e-5, k = floor(x[0] / d), t = x[0] / d - k;
+    y[0] = 2 + (1 - t) * sin(k * d) + t * sin((k + 1) * d);
+    y[1] = 2 + sin(x[0]) / 3;
+}
+static void df_table(const scene *s, const double *x, double *J)
+{
+    (void)s;
+    J[0] = cos(x[0]);
+    J[1] = cos(x[0]) / 3;
+}
+
+static void tables(void **state)
+{
+    (void)state;
+    for (int k = 0; k < 40; k++) {
+        const double x[] = { 0.731 + 0.0371 * k };
+        scene s = { 1, 2, f_table, df_table, NULL, NULL, 0, 0, 1, 0, 0 };
+        gpf_fdf *c = check(&s, x, NULL);
+        assert_int_not_equal(entry(c, 0, 0)->verdict, GPF_WRONG);
+        assert_int_equal(entry(c, 0, 1)->verdict, GPF_RIGHT);
+        gpf_fdf_free(c);
+        for (size_t row = 0; row < 2; row++) {
+            s.bad_row = row;
+            s.factor = 1.01;
+            c = check(&s, x, NULL);
+            assert_int_not_equal(entry(c, 0, row)->verdict, GPF_RIGHT);
+            if (row == 1)
+                assert_int_equal(entry(c, 0, row)->verdict, GPF_WRONG);
+            gpf_fdf_free(c);
+        }
+    }
+}
+
+/* At 0 nothing tells that x matters on a scale of 1e-8. */
+static void f_tiny(const scene *s, const double *x, double *y)
+{
+    (void)s;
+    const double u = x[0] / 1e-8 + 0.3;
+    y[0] = tanh(u);
+    y[1] = exp(-u * u);
+    y[2] = 1 / (1 + u * u);
+    y[3] = sin(u);
+    y[4] = u / sqrt(1 + u * u);
+}
+static void df_tiny(const scene *s, const double *x, double *J)
+{
+    (void)s;
+    const double u = x[0] / 1e-8 + 0.3;
+    J[0] = 1e8 * (1 - tanh(u) * tanh(u));
+    J[1] = 1e8 * -2 * u * exp(-u * u);
+    J[2] = 1e8 * -2 * u / ((1 + u * u) * (1 + u * u));
+    J[3] = 1e8 * cos(u);
+    J[4] = 1e8 / ((1 + u * u) * sqrt(1 + u * u));
+}
+
+static void tiny_scale_at_zero(void **state)
+{
+    (void)state;
+    const double x[] = { 0 };
+    scene s = { 1, 5, f_tiny, df_tiny, NULL, NULL, 0, 0, 1, 0, 0 };
+    gpf_fdf *c = check(&s, x, NULL);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_not_equal(entry(c, 0, i)->verdict, GPF_WRONG);
+    gpf_fdf_free(c);
+    const double size[] = { 1e-8 };
+    const gsl_vector_const_view scale = gsl_vector_const_view_array(size, 1);
+    gpf_fdf_options how = gpf_fdf_defaults();
+    how.scale = &scale.vector;
+    c = check(&s, x, &how);
+    for (size_t i = 0; i < 5; i++)
+        assert_int_equal(entry(c, 0, i)->verdict, GPF_RIGHT);
+    gpf_fdf_free(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -448,6 +583,9 @@ int main(void)
         cmocka_unit_test(many_variables),
         cmocka_unit_test(cost_of_a_column),
         cmocka_unit_test(stopping),
+        cmocka_unit_test(infinite_slopes),
+        cmocka_unit_test(tables),
+        cmocka_unit_test(tiny_scale_at_zero),
         cmocka_unit_test(time_is_a_part_of_its_own),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -46,7 +46,8 @@ static int progress(void *arg, size_t done, size_t total)
 {
     (void)arg;
     assert_true(done <= total);
-    return ++progressed >= stop_after;
+    progressed++;
+    return done >= stop_after;
 }
 
 static void refuse(const gsl_multifit_function_fdf *f, const gsl_vector *x, gpf_fdf_options how,
@@ -215,10 +216,11 @@ static void test_stopping(void **state)
     gpf_fdf_options how = gpf_fdf_defaults();
     how.progress = progress;
     progressed = 0;
-    stop_after = 2;
+    stop_after = 1;
     gpf_fdf *c = gpf_check_multifit_fdf(&f, &x.vector, &how, NULL);
     assert_true(gpf_fdf_stopped(c));
     assert_int_equal(gpf_fdf_n_elements(c), 5); /* one column */
+    assert_int_equal(gpf_fdf_outcome(c), GPF_OUTCOME_TROUBLE);
     gpf_fdf_free(c);
     how = gpf_fdf_defaults();
     how.max_failures = 3;

@@ -18,6 +18,7 @@ static void test_rows(void **state)
         assert_non_null(k);
         assert_string_equal(gpf_fdf_kind_name(k), names[i]);
         assert_ptr_equal(gpf_fdf_kind_find(names[i]), k);
+        assert_ptr_equal(gpf_fdf_kind_find(gpf_fdf_kind_structure(k)), k);
         assert_memory_equal(gpf_fdf_kind_structure(k), "gsl_", 4);
         assert_non_null(k->f);
         assert_non_null(k->df);

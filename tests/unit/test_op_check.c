@@ -528,6 +528,37 @@ static const gpf_op bad_back_row = { .name = "cube_back",
 RULE_OF(second_order, cube_row, 0,
         gpf_apply(g, &bad_back_row, (const gpf_node[]){ r->x[0], r->bar }, 2, NULL))
 
+/* Right, whatever else may be said of them. */
+KERNEL(single, for (size_t j = 0; j < n; j++) y[j] = (double)tanhf((float)x[0][j]);)
+KERNEL(cancels, for (size_t j = 0; j < n; j++) y[j] = (1e7 + sin(x[0][j])) - 1e7;)
+KERNEL(
+    halves, for (size_t j = 0; j < n; j++) {
+        double a = -10; /* of y^3 + y = x */
+        double b = 10;
+        while (b - a > 1e-7) {
+            const double c = (a + b) / 2;
+            *(c * c * c + c < x[0][j] ? &a : &b) = c;
+        }
+        y[j] = (a + b) / 2;
+    })
+KERNEL(inverse, for (size_t j = 0; j < n; j++) y[j] = 1 / x[0][j];)
+KERNEL(by_fours,
+       for (size_t j = 0; j < n; j++) y[j] = sin(x[0][j]) * (j < n - n % 4 ? 1 + 4e-16 : 1);)
+/* row number b of a: any number will do */
+KERNEL(chosen, for (size_t j = 0; j < n; j++) y[j] = x[1][j] > 1 ? sin(x[0][j]) : x[0][j];)
+
+RULE_OF(single_op, cube_row, 0, gpf_mul(g, r->bar, gpf_sech2(g, r->x[0])))
+RULE_OF(cancels_op, cube_row, 0, gpf_mul(g, r->bar, gpf_cos(g, r->x[0])))
+RULE_OF(halves_op, cube_row, 0,
+        gpf_div(g, r->bar, gpf_add(g, number(r, 1), gpf_mul(g, number(r, 3), gpf_square(g, r->y)))))
+RULE_OF(inverse_op, cube_row, 0, gpf_neg(g, gpf_mul(g, r->bar, gpf_square(g, r->y))))
+RULE_OF(chosen_op, cube_row, 0,
+        gpf_mul(g, r->bar,
+                gpf_add(g, number(r, 1),
+                        gpf_mul(g, gpf_step(g, gpf_sub(g, r->x[1], number(r, 1)), 0),
+                                gpf_sub(g, gpf_cos(g, r->x[0]), number(r, 1))))))
+SPOIL(single_wrong, cancels_op(), op.map = single_map)
+
 /* The row as it is written. */
 static const gpf_op_param same_slot[] = { { "a", GPF_REAL, 0, 1 },
                                           { "b", GPF_REAL, 0, 1 },
@@ -611,6 +642,7 @@ static const struct fault {
     { "vjp where inputs are shared", rule_of_shared, "shared", 0, "wrong" },
     { "vjp where inputs are nodes", rule_of_leaves, "inside", 0, "wrong" },
     { "vjp NaN at 0", rule_at_zero, "special points", 0, "all 0" },
+    { "vjp of a noisy kernel", single_wrong, "vjp", 0, "wrong" },
     { "jvp of the other input", jvp_minus, "jvp", 1, "wrong" },
     { "adjoint of the other input", jvp_minus, "adjoint", 1, "<J' u, v>" },
     { "vjp of the vjp", second_order, "second", -1, "wrong" },
@@ -637,6 +669,68 @@ static void test_faults(void **state)
         print_message("# %s, %d: %s\n", e->aspect, e->input, e->text);
         gpf_op_check_free(c);
     }
+}
+
+static void test_not_accused(void **state)
+{
+    (void)state;
+    static const struct {
+        gpf_op (*make)(void);
+        void (*map)(size_t n, double *y, const double *const *x, const gpf_attr *attr);
+        int arity;
+        const char *note; /* NULL: none */
+    } rows[] = {
+        { single_op, single_map, 1, "noise" },          { cancels_op, cancels_map, 1, "noise" },
+        { halves_op, halves_map, 1, "noise" },          { inverse_op, inverse_map, 1, NULL },
+        { cancels_op, by_fours_map, 1, "last digits" }, { chosen_op, chosen_map, 2, NULL },
+    };
+    for (size_t i = 0; i < COUNT(rows); i++)
+        for (unsigned long seed = 1; seed <= 6; seed++) {
+            gpf_op op = rows[i].make();
+            op.map = rows[i].map;
+            op.arity = rows[i].arity;
+            gpf_op_check *c = check(&op, seed);
+            if (gpf_op_check_outcome(c) != GPF_OUTCOME_RIGHT) {
+                print(c);
+                fail_msg("row %zu, seed %lu: outcome %d", i, seed, gpf_op_check_outcome(c));
+            }
+            const char *const notes[] = { "noise", "last digits" };
+            for (size_t k = 0; k < COUNT(notes); k++) {
+                const gpf_op_case *e = find(c, notes[k], strcmp(notes[k], "noise") ? -1 : 0);
+                const bool wanted = rows[i].note && !strcmp(notes[k], rows[i].note);
+                assert_true(wanted ? e && e->verdict == GPF_VACUOUS && e->text[0] : !e);
+            }
+            gpf_op_check_free(c);
+        }
+}
+
+/* One cause is said once; what cannot be run is not accused. */
+static int tosses;
+KERNEL(tosses, for (size_t j = 0; j < n; j++) y[j] = x[0][j] * (tosses++ % 3);)
+
+static size_t endless(const gpf_call *c)
+{
+    (void)c;
+    return (size_t)1 << 40;
+}
+
+static void test_once(void **state)
+{
+    (void)state;
+    gpf_op op = cube_row;
+    op.map = tosses_map;
+    gpf_op_check *c = check(&op, 1);
+    assert_int_equal(gpf_op_check_outcome(c), GPF_OUTCOME_WRONG);
+    assert_string_equal(gpf_op_check_case(c, 0)->aspect, "deterministic");
+    assert_true(gpf_op_check_case(c, 1)->verdict != GPF_WRONG);
+    gpf_op_check_free(c);
+    op = energy_row;
+    op.scratch = endless;
+    c = check(&op, 1);
+    assert_int_equal(gpf_op_check_outcome(c), GPF_OUTCOME_UNTESTED);
+    assert_non_null(strstr(find(c, "value", -1)->text, "1099511627776 doubles of scratch"));
+    assert_true(gpf_op_check_case(c, 0)->verdict != GPF_WRONG);
+    gpf_op_check_free(c);
 }
 
 static void refused(const gpf_op *op, const gpf_op_options *how, int status, const char *text)
@@ -743,11 +837,12 @@ static void test_options(void **state)
 
 int main(void)
 {
-    enum { OTHERS = 5 };
+    enum { OTHERS = 7 };
     struct CMUnitTest tests[COUNT(faults) + OTHERS] = {
         cmocka_unit_test(test_right),         cmocka_unit_test(test_refused),
         cmocka_unit_test(test_without_rules), cmocka_unit_test(test_missing_second),
-        cmocka_unit_test(test_options),
+        cmocka_unit_test(test_options),       cmocka_unit_test(test_not_accused),
+        cmocka_unit_test(test_once),
     };
     const struct fault *which[COUNT(faults)];
     for (size_t i = 0; i < COUNT(faults); i++) {

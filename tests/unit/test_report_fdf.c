@@ -34,18 +34,6 @@ static json_t *json_of(const fake *k, const gpf_report_options *how)
     return all;
 }
 
-static void assert_has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' is missing in:\n%s", part, text);
-}
-
-static void assert_has_not(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("'%s' should not be in:\n%s", part, text);
-}
-
 /* Characters, not bytes, of the longest line. */
 static void assert_narrow(const char *text)
 {
@@ -346,6 +334,8 @@ static void json_has_everything(void **state)
 static void says_when_the_stream_fails(void **state)
 {
     (void)state;
+    assert_int_equal(gpf_report_fdf_text(stdout, NULL, NULL), GSL_EINVAL);
+    assert_int_equal(gpf_report_fdf_json(stdout, NULL, NULL), GSL_EINVAL);
     fake *k = wrong_sign();
     FILE *full = fopen("/dev/full", "w");
     if (!full)

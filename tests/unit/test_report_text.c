@@ -1,16 +1,9 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
 #define _POSIX_C_SOURCE 200809L /* open_memstream */
+#include "help.h"
 #include "report/report.h"
-#include <gradproof.h>
+
 #include <locale.h>
-#include <math.h>
-#include <setjmp.h>
-#include <stdbool.h>
-#include <stdarg.h>
-#include <stdint.h>
-#include <stdlib.h>
-#include <string.h>
-#include <cmocka.h>
 
 /* f = sum(sin(w)) + relu(v) - relu(-v) + relu(k) with an unused u, at v = k = 0: every verdict a
  * report has to explain. The analytic gradient by w is wrong on request. */
@@ -65,18 +58,6 @@ static char *text_of(const gpf_check *c, const gpf_report_options *how)
     assert_int_equal(gpf_report_text(out, c, how), GSL_SUCCESS);
     fclose(out);
     return text;
-}
-
-static void assert_has(const char *text, const char *part)
-{
-    if (!strstr(text, part))
-        fail_msg("'%s' is missing in:\n%s", part, text);
-}
-
-static void assert_has_not(const char *text, const char *part)
-{
-    if (strstr(text, part))
-        fail_msg("'%s' should not be in:\n%s", part, text);
 }
 
 static void explains_every_verdict(void **state)

@@ -177,6 +177,102 @@ static void test_bounds(void **state)
     gpf_fdf_free(c);
 }
 
+/* sum_j c_ij g(x_j), where x_0 and x_1 are on edges of g' (g = x|x|, or Huber's) or of g = |x|:
+ * whatever side fvv takes for each, it is not accused; where another one is on no edge, it is. */
+enum { MANY = 60 };
+
+static struct {
+    int piece;
+    double fvv;
+} edge;
+
+static double g_of(double x, int order)
+{
+    const double d = 0.5, side = x >= 0 ? 1 : -1, inside = fabs(x) <= d;
+    const double by[3][3] = { { fabs(x), side, 0 },
+                              { x * fabs(x), 2 * fabs(x), 2 * side },
+                              { inside != 0 ? x * x / 2 : d * (fabs(x) - d / 2),
+                                inside != 0 ? x : d * side, inside } };
+    return by[edge.piece][order];
+}
+
+static double coefficient(size_t i, size_t j)
+{
+    return sin(3.1 * (double)i + 1.7 * (double)j + 0.3 * (double)(i * j) + 1);
+}
+
+static double edge_sum(size_t i, const gsl_vector *x, const gsl_vector *v, int order)
+{
+    double sum = 0;
+    for (size_t j = 0; j < MANY; j++) {
+        const double c = coefficient(i, j), at = gsl_vector_get(x, j);
+        sum += c * g_of(at, order) * (v ? pow(gsl_vector_get(v, j), 2) : 1);
+        if (j == MANY - 1) /* a part that is smooth everywhere */
+            sum += v ? -3 * sin(at) * pow(gsl_vector_get(v, j), 2) : 3 * sin(at);
+    }
+    return sum;
+}
+
+static int edge_f(const gsl_vector *x, void *p, gsl_vector *f)
+{
+    (void)p;
+    for (size_t i = 0; i < M; i++)
+        gsl_vector_set(f, i, edge_sum(i, x, NULL, 0));
+    return GSL_SUCCESS;
+}
+
+static int edge_df(const gsl_vector *x, void *p, gsl_matrix *J)
+{
+    (void)p;
+    for (size_t i = 0; i < M; i++)
+        for (size_t j = 0; j < MANY; j++) {
+            const double at = gsl_vector_get(x, j);
+            gsl_matrix_set(J, i, j,
+                           coefficient(i, j) * g_of(at, 1) + (j == MANY - 1 ? 3 * cos(at) : 0));
+        }
+    return GSL_SUCCESS;
+}
+
+static int edge_fvv(const gsl_vector *x, const gsl_vector *v, void *p, gsl_vector *fvv)
+{
+    (void)p;
+    for (size_t i = 0; i < M; i++)
+        gsl_vector_set(fvv, i, edge.fvv * edge_sum(i, x, v, 2));
+    return GSL_SUCCESS;
+}
+
+static void test_kinks(void **state)
+{
+    (void)state;
+    const gsl_multifit_nlinear_fdf f = {
+        .f = edge_f, .df = edge_df, .fvv = edge_fvv, .n = M, .p = MANY
+    };
+    double at[MANY];
+    gsl_vector_view x = gsl_vector_view_array(at, MANY);
+    for (edge.piece = 0; edge.piece < 3; edge.piece++)
+        for (size_t on = 0; on < 4; on++)
+            for (int run = 0; run < 16; run++) {
+                for (size_t j = 0; j < MANY; j++)
+                    at[j] = 1.3 * sin(2.3 * (double)j + 0.4);
+                for (size_t j = 0; j < on; j++)
+                    at[j] = edge.piece == 2 ? 0.5 : 0;
+                gpf_fdf_options how = gpf_fdf_defaults();
+                how.fast = run % 2;
+                how.seed = 1 + (unsigned long)run;
+                edge.fvv = 1;
+                gpf_fdf *c = gpf_check_multifit_nlinear_fdf(&f, &x.vector, &how, NULL);
+                if (gpf_fdf_outcome(c) == GPF_OUTCOME_WRONG)
+                    fail_msg("piece %d, %d on edges, seed %lu: %s", edge.piece, (int)on, how.seed,
+                             gpf_fdf_explanation(c, 0)->text);
+                gpf_fdf_free(c);
+                edge.fvv = 1.5;
+                c = gpf_check_multifit_nlinear_fdf(&f, &x.vector, &how, NULL);
+                if (on == 0)
+                    assert_int_equal(gpf_fdf_outcome(c), GPF_OUTCOME_WRONG);
+                gpf_fdf_free(c);
+            }
+}
+
 static void test_failing(void **state)
 {
     (void)state;
@@ -197,7 +293,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_right),   cmocka_unit_test(test_without_J),
         cmocka_unit_test(test_linear),  cmocka_unit_test(test_bounds),
-        cmocka_unit_test(test_failing),
+        cmocka_unit_test(test_failing), cmocka_unit_test(test_kinks),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
