@@ -173,11 +173,17 @@ static void look_again(net *n, gpf_node f, gpf_node x, gpf_element *e)
     for (int i = 0; i < n->n_leaves; i++)
         if (n->leaf[i] == x)
             s.place = n->value[i] + e->k;
-    if (!s.place || gpf__plan_make(n->g, &f, 1, n->t->N, NULL, 0, false, &s.plan))
+    if (!s.place)
         return;
+    if (gpf__plan_make(n->g, &f, 1, n->t->N, NULL, 0, false, &s.plan)) {
+        r->status = GSL_ENOMEM; /* it was planned before, within all limits */
+        return;
+    }
     s.start = *s.place;
     s.ws = gpf__workspace_make(s.plan);
-    if (s.ws) {
+    if (!s.ws) {
+        r->status = GSL_ENOMEM;
+    } else {
         double size;
         double noise = gpf__op_noise(scalar_at, &s, s.start, 0.01 * range, range, &size);
         noise = fmax(noise, r->noise * size);
