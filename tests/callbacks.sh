@@ -535,7 +535,7 @@ try "too few numbers" expect 2 \
     "answer 1 of './bad fewer': 3 numbers expected (the loss and 2 derivatives), 1 found: \"4.25\"" a fewer
 try "too many numbers" expect 2 '3 numbers expected (the loss and 2 derivatives), 4 found: "4.25 1 4 1"' \
     a more
-try "more than one answer" expect 2 'wrote more than answer 1, which is one line: "1"' a twice
+try "more than one answer" expect 2 'wrote more than answer 1: "1"' a twice
 try "an answer broken into lines" expect 0 'right: all 2 entries of df' a wrap
 try "commas" expect 0 'right: all 2 entries of df' a comma
 try "DOS lines" expect 0 'right: all 2 entries of df' a dos

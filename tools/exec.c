@@ -525,10 +525,8 @@ static int check_quiet(program *p)
     p->scanned = 0;
     if (!p->n_got || (p->o->exec_format == CMD_LINES && nothing_left(p)))
         return GSL_SUCCESS;
-    return callback_diag(&p->why, GPF_EDATA,
-                         NAMED " wrote more than answer %zu, which is one %s: %s", p->o->exec,
-                         p->answers, p->o->exec_format == CMD_LINES ? "line" : "array",
-                         quoted(p->got, words, sizeof words));
+    return callback_diag(&p->why, GPF_EDATA, NAMED " wrote more than answer %zu: %s", p->o->exec,
+                         p->answers, quoted(p->got, words, sizeof words));
 }
 
 /* p->answer for x; nonzero with p->why. */

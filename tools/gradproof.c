@@ -283,7 +283,7 @@ static const option_row options[] = {
     { "seed", "S", TRAIN | CHECK | CALLBACK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_seed,
       offsetof(cmd, seed),
       "of initialisers, generators, splits, samples and random points;\n"
-      "default: the model's own; of --plugin and --exec: 1" },
+      "default: the model's own; without a model: 1" },
     { "rows", ROWS_CHOICES, TRAIN | CHECK | EVAL | GRAD | GRAPH | PREDICT | HEALTH, set_rows,
       offsetof(cmd, rows), "which rows of a split table; default: train" },
     { "rate", "R", HEALTH, set_rate, 0,
