@@ -112,8 +112,10 @@ struct gpf__subject {
     double
         *d; /* m x n: the analytic Jacobian as the first route of DF, FDF, JU gives it, t's column
                       the last; NULL in the fast mode of multilarge */
-    bool squares;   /* multilarge: J'J is asked for; not where n x n would be too much memory */
-    double *beside; /* n + m: x' and f(x') if J is the same there to the last bit; else NULL */
+    bool squares; /* multilarge: J'J is asked for; not where n x n would be too much memory */
+    double *
+        beside; /* n + 2 m: x', f(x') and how far dfdt may bend f between, if J is the same there to
+                       the last bit; else NULL */
     struct gpf__frame *frame; /* of call.c: guarded copies of all arguments */
     size_t n_calls[GPF__N_ROUTES];
     gpf__poison poison; /* what outputs hold before the next call */

@@ -505,22 +505,26 @@ static int multiply_jacobian(gpf__subject *s)
 static int keep_beside(probe *p)
 {
     gpf__subject *s = p->s;
-    bool same = false, moves = false;
+    const segment *dt = NULL;
+    bool is_same = false;
     for (size_t i = 0; i < p->n_segment; i++) {
         const segment *g = &p->segment[i];
         if (g->route != GPF__DF || g->random)
             continue;
-        const bool as_before = matches(p, g, p->base[0], 1);
-        same |= g->out == GPF__OUT_D && as_before;
-        moves |= g->out == GPF__OUT_DT && !as_before; /* y' = y + sin t */
+        is_same |= g->out == GPF__OUT_D && matches(p, g, p->base[0], 1);
+        dt = g->out == GPF__OUT_DT ? g : dt;
     }
-    if (!same || moves)
+    if (!is_same)
         return GSL_SUCCESS;
-    s->beside = malloc((s->n + s->m) * sizeof *s->beside);
+    const size_t n = s->n, m = s->m;
+    s->beside = calloc(n + 2 * m, sizeof *s->beside);
     if (!s->beside)
         return GSL_ENOMEM;
-    memcpy(s->beside, p->x[1], s->n * sizeof *s->beside);
-    memcpy(s->beside + s->n, p->base[1], s->m * sizeof *s->beside);
+    memcpy(s->beside, p->x[1], n * sizeof *s->beside);
+    memcpy(s->beside + n, p->base[1], m * sizeof *s->beside);
+    for (size_t i = 0; dt && i < m; i++) /* y' = y + sin t: curved, but not in y */
+        s->beside[n + m + i] = fabs((p->base[1][dt->at + i] - p->base[0][dt->at + i]) *
+                                    (p->x[1][n - 1] - p->x[0][n - 1]));
     return GSL_SUCCESS;
 }
 
@@ -621,7 +625,7 @@ int gpf__check_beside(gpf__subject *s)
             size += fabs(by);
         }
         /* f' - f - J (x' - x) = 0 for a linear f, but for digits that were lost within it */
-        const double off = fabs(s->beside[s->n + i] - linear);
+        const double off = fabs(s->beside[s->n + i] - linear) - s->beside[s->n + s->m + i];
         if (off > 100 * s->noise[i] + 1e-7 * (size - fabs(s->f[i])) + 1e-13 * size) {
             s->unsteady = true;
             return gpf__say(
