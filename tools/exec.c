@@ -485,7 +485,7 @@ static int exchange(program *p, const format *as)
         if (end)
             return fail_ended(p);
         /* An answer that has begun goes on at once, and who says ^C does not want to wait. */
-        if (p->answer.n > had || (cmd_interrupted() && !hurried)) {
+        if (p->answer.n > had || (cmd_interrupted() && hurried == 0)) {
             hurried = cmd_now() + patience;
             had = p->answer.n;
         }
