@@ -207,7 +207,8 @@ static void note_trouble(const gpf__subject *s, gpf__mishap *h, const double *x,
     h->status = status;
     if (status == GSL_SUCCESS) {
         h->odd_entry = h->nonfinite_first[o];
-        h->odd = gpf__call_raw(s, o, h->odd_entry);
+        const double odd = gpf__call_raw(s, o, h->odd_entry);
+        h->odd = isnan(odd) ? NAN : odd; /* of no sign, in texts */
     }
 }
 

@@ -334,7 +334,7 @@ static const char *variable_name(void *arg, size_t column, char *buf, size_t siz
 typedef struct table {
     double *analytic, *numeric, *error;
     unsigned char *verdict;
-    double *total;
+    double *total, *weights; /* m */
 } table;
 
 /* Entries that are NaN or infinite have been spoken of as such, and say nothing of a pattern. */
@@ -406,7 +406,9 @@ static int explain_table(gpf__subject *s, size_t part, table *t)
         fill_total(s, t->total, t->error);
     const gpf__count counts[] = { { (double)s->m, "the number of values", NULL },
                                   { (double)s->n_d, "the number of variables", NULL } };
-    const bool weights = s->how->weights && s->how->weights->stride == 1 && p->rows == s->m;
+    const bool weights = s->how->weights && p->rows == s->m;
+    for (size_t i = 0; weights && i < s->m; i++)
+        t->weights[i] = gsl_vector_get(s->how->weights, i);
     const gpf__evidence e = { .part = (int)part,
                               .name = part_title(s, p->name),
                               .truth = part_truth(p->name),
@@ -420,7 +422,7 @@ static int explain_table(gpf__subject *s, size_t part, table *t)
                               .verdict = t->verdict,
                               .x = first ? s->x : NULL,
                               .x_col = 1,
-                              .weights = weights ? s->how->weights->data : NULL,
+                              .weights = weights ? t->weights : NULL,
                               .total = time ? t->total : NULL,
                               .counts = counts,
                               .n_counts = sizeof counts / sizeof *counts };
@@ -460,13 +462,15 @@ static int explain_part(gpf__subject *s, size_t part)
     t.error = malloc(size * sizeof *t.error);
     t.verdict = malloc(size);
     t.total = malloc(s->m * sizeof *t.total);
-    const bool ok = t.analytic && t.numeric && t.error && t.verdict && t.total;
+    t.weights = malloc(s->m * sizeof *t.weights);
+    const bool ok = t.analytic && t.numeric && t.error && t.verdict && t.total && t.weights;
     const int status = ok ? explain_table(s, part, &t) : GSL_ENOMEM;
     free(t.analytic);
     free(t.numeric);
     free(t.error);
     free(t.verdict);
     free(t.total);
+    free(t.weights);
     return status;
 }
 
@@ -514,8 +518,8 @@ static int explain_zero(gpf__subject *s, size_t part)
     const gpf_fdf_part *p = &s->result->part[part];
     if (!may_be_zero(p))
         return GSL_SUCCESS;
-    return gpf__say(s, GPF_INDEPENDENT, (int)part, "%s %s: %s is 0, and so it should be", s->kind->f,
-                    s->kind->time ? "does not depend on t" : "is linear at x", p->name);
+    return gpf__say(s, GPF_INDEPENDENT, (int)part, "%s %s: %s is 0, and so it should be",
+                    s->kind->f, s->kind->time ? "does not depend on t" : "is linear at x", p->name);
 }
 
 static int explain(gpf__subject *s)

@@ -447,7 +447,8 @@ static int say_failures(probe *p, bool near)
     for (size_t i = 0; i < s->m; i++)
         if (!isfinite(p->base[0][i]) && h->unfilled[GPF__OUT_F] == 0) {
             entry_name(s, GPF__F, GPF__OUT_F, i, entry, sizeof entry);
-            return gpf__say(s, GPF_UNDEFINED, -1, "%s is %g at x = %s", entry, p->base[0][i], at);
+            return gpf__say(s, GPF_UNDEFINED, -1, "%s is %g at x = %s", entry,
+                            isnan(p->base[0][i]) ? NAN : p->base[0][i], at);
         }
     for (gpf__route r = GPF__DF; r < GPF__N_ROUTES && !status; r++) {
         const int place = p->status[0][r] || !near ? 0 : 1, code = p->status[place][r];

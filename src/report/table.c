@@ -241,14 +241,17 @@ int gpf__table_elements(FILE *out, const gpf__view *v, const gpf_report_options 
             rows[m] = (row){ 0, m };
     }
     for (int k = 0; k < N_SHOWN && !how->all; k++) {
-        const size_t first = m, limit = how->max_rows                        ? how->max_rows
-                                        : shown[k] == GPF_WRONG && explained ? FEW
-                                                                             : GPF__MAX_ROWS;
+        const size_t first = m;
+        bool alike = true; /* each says the same: the output is not finite */
         for (size_t i = 0; i < n; i++) {
             const gpf_element *e = v->element(v->check, i);
-            if (e->verdict == shown[k])
-                rows[m++] = (row){ badness(e), i };
+            if (e->verdict != shown[k])
+                continue;
+            rows[m++] = (row){ badness(e), i };
+            alike &= e->verdict == GPF_UNRESOLVED && e->reason == GPF_REASON_NOT_FINITE;
         }
+        const bool few = alike || (shown[k] == GPF_WRONG && explained);
+        const size_t limit = how->max_rows ? how->max_rows : few ? FEW : GPF__MAX_ROWS;
         qsort(rows + first, m - first, sizeof *rows, by_badness);
         if (m - first > limit) {
             more[k] = m - first - limit;

@@ -580,10 +580,16 @@ static void make(structure *s, size_t kind, size_t m, size_t n, const bug *b, ui
 static gpf_fdf *check_with(structure *s, gpf_fdf_options how)
 {
     gpf_diag why = { .text = "" };
-    gsl_vector_view x = gsl_vector_view_array(s->x, s->w.n),
-                    weights = gsl_vector_view_array(s->w.weight, s->w.m);
-    how.weights = &weights.vector;
+    gsl_vector_view x = gsl_vector_view_array(s->x, s->w.n);
+    gsl_matrix *weights = gsl_matrix_alloc(s->w.m, 2); /* a column: of stride 2 */
+    for (size_t i = 0; i < s->w.m; i++) {
+        gsl_matrix_set(weights, i, 0, s->w.weight[i]);
+        gsl_matrix_set(weights, i, 1, 7);
+    }
+    const gsl_vector_view column = gsl_matrix_column(weights, 0);
+    how.weights = &column.vector;
     gpf_fdf *c = gpf_check_fdf(s->kind, &s->u, &x.vector, &how, &why);
+    gsl_matrix_free(weights);
     if (!c)
         fail_msg("%s: %s", gpf_fdf_kind_name(s->kind), why.text);
     return c;
