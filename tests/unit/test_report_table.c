@@ -166,6 +166,24 @@ static void worst_first_and_not_more_than_asked_for(void **state)
     free(m);
 }
 
+static void few_rows_where_all_say_the_same(void **state)
+{
+    (void)state;
+    made *m = make(GPF_UNRESOLVED);
+    for (size_t i = 0; i < ELEMENTS; i++)
+        m->element[i].reason = GPF_REASON_NOT_FINITE;
+    const gpf__view v = view_of(m, true);
+    const gpf_report_options how = gpf_report_defaults();
+    char *text = elements_of(&v, &how);
+    at(text, "\n  ... and 25 more unresolved (--all");
+    free(text);
+    m->element[7].reason = GPF_REASON_NOISE;
+    text = elements_of(&v, &how);
+    at(text, "\n  ... and 10 more unresolved (--all");
+    free(text);
+    free(m);
+}
+
 static void a_narrow_table_leaves_out_what_says_nothing(void **state)
 {
     (void)state;
@@ -235,6 +253,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(worst_first_and_not_more_than_asked_for),
+        cmocka_unit_test(few_rows_where_all_say_the_same),
         cmocka_unit_test(a_narrow_table_leaves_out_what_says_nothing),
         cmocka_unit_test(no_control_character_of_a_name),
         cmocka_unit_test(explanations_are_wrapped_and_limited),
