@@ -10,259 +10,108 @@
 #include <link.h>
 #endif
 
-/* The functions of a structure, each between guard_enter and guard_leave. params is the structure as
- * it was exported. */
+/* The functions of a structure, each between guard_enter and guard_leave: rows of what it returns, the
+ * structure, the member, what the guard is told of its place, parameters, and arguments with the params
+ * the library gave. Its own params is the structure s as it was exported. */
 
 static void enter(const char *function, const gsl_vector *x)
 {
     guard_enter(function, x->data, x->size, x->stride, NULL);
 }
 
-static double function_f(double x, void *p)
-{
-    const gsl_function_fdf *s = p;
-    guard_enter("f", &x, 1, 1, NULL);
-    const double f = s->f(x, s->params);
-    guard_leave();
-    return f;
-}
+#define GUARDED(result, kind, member, entered, parameters, arguments) \
+    static result kind##_##member parameters                          \
+    {                                                                 \
+        const kind##_structure *s = p;                                \
+        entered;                                                      \
+        const result value = s->member arguments;                     \
+        guard_leave();                                                \
+        return value;                                                 \
+    }
+#define GUARDED_VOID(kind, member, entered, parameters, arguments) \
+    static void kind##_##member parameters                         \
+    {                                                              \
+        const kind##_structure *s = p;                             \
+        entered;                                                   \
+        s->member arguments;                                       \
+        guard_leave();                                             \
+    }
 
-static double function_df(double x, void *p)
-{
-    const gsl_function_fdf *s = p;
-    guard_enter("df", &x, 1, 1, NULL);
-    const double df = s->df(x, s->params);
-    guard_leave();
-    return df;
-}
+typedef gsl_function_fdf function_structure;
+typedef gsl_multimin_function_fdf multimin_structure;
+typedef gsl_multiroot_function_fdf multiroot_structure;
+typedef gsl_multifit_function_fdf multifit_structure;
+typedef gsl_multifit_nlinear_fdf nlinear_structure;
+typedef gsl_multilarge_nlinear_fdf multilarge_structure;
+typedef gsl_odeiv2_system odeiv2_structure;
 
-static void function_fdf(double x, void *p, double *f, double *df)
-{
-    const gsl_function_fdf *s = p;
-    guard_enter("fdf", &x, 1, 1, NULL);
-    s->fdf(x, s->params, f, df);
-    guard_leave();
-}
-
-static double multimin_f(const gsl_vector *x, void *p)
-{
-    const gsl_multimin_function_fdf *s = p;
-    enter("f", x);
-    const double f = s->f(x, s->params);
-    guard_leave();
-    return f;
-}
-
-static void multimin_df(const gsl_vector *x, void *p, gsl_vector *df)
-{
-    const gsl_multimin_function_fdf *s = p;
-    enter("df", x);
-    s->df(x, s->params, df);
-    guard_leave();
-}
-
-static void multimin_fdf(const gsl_vector *x, void *p, double *f, gsl_vector *df)
-{
-    const gsl_multimin_function_fdf *s = p;
-    enter("fdf", x);
-    s->fdf(x, s->params, f, df);
-    guard_leave();
-}
-
-static int multiroot_f(const gsl_vector *x, void *p, gsl_vector *f)
-{
-    const gsl_multiroot_function_fdf *s = p;
-    enter("f", x);
-    const int status = s->f(x, s->params, f);
-    guard_leave();
-    return status;
-}
-
-static int multiroot_df(const gsl_vector *x, void *p, gsl_matrix *J)
-{
-    const gsl_multiroot_function_fdf *s = p;
-    enter("df", x);
-    const int status = s->df(x, s->params, J);
-    guard_leave();
-    return status;
-}
-
-static int multiroot_fdf(const gsl_vector *x, void *p, gsl_vector *f, gsl_matrix *J)
-{
-    const gsl_multiroot_function_fdf *s = p;
-    enter("fdf", x);
-    const int status = s->fdf(x, s->params, f, J);
-    guard_leave();
-    return status;
-}
-
-static int multifit_f(const gsl_vector *x, void *p, gsl_vector *f)
-{
-    const gsl_multifit_function_fdf *s = p;
-    enter("f", x);
-    const int status = s->f(x, s->params, f);
-    guard_leave();
-    return status;
-}
-
-static int multifit_df(const gsl_vector *x, void *p, gsl_matrix *J)
-{
-    const gsl_multifit_function_fdf *s = p;
-    enter("df", x);
-    const int status = s->df(x, s->params, J);
-    guard_leave();
-    return status;
-}
-
-static int multifit_fdf(const gsl_vector *x, void *p, gsl_vector *f, gsl_matrix *J)
-{
-    const gsl_multifit_function_fdf *s = p;
-    enter("fdf", x);
-    const int status = s->fdf(x, s->params, f, J);
-    guard_leave();
-    return status;
-}
-
-static int nlinear_f(const gsl_vector *x, void *p, gsl_vector *f)
-{
-    const gsl_multifit_nlinear_fdf *s = p;
-    enter("f", x);
-    const int status = s->f(x, s->params, f);
-    guard_leave();
-    return status;
-}
-
-static int nlinear_df(const gsl_vector *x, void *p, gsl_matrix *J)
-{
-    const gsl_multifit_nlinear_fdf *s = p;
-    enter("df", x);
-    const int status = s->df(x, s->params, J);
-    guard_leave();
-    return status;
-}
-
-static int nlinear_fvv(const gsl_vector *x, const gsl_vector *v, void *p, gsl_vector *fvv)
-{
-    const gsl_multifit_nlinear_fdf *s = p;
-    enter("fvv", x);
-    const int status = s->fvv(x, v, s->params, fvv);
-    guard_leave();
-    return status;
-}
-
-static int multilarge_f(const gsl_vector *x, void *p, gsl_vector *f)
-{
-    const gsl_multilarge_nlinear_fdf *s = p;
-    enter("f", x);
-    const int status = s->f(x, s->params, f);
-    guard_leave();
-    return status;
-}
-
-static int multilarge_df(CBLAS_TRANSPOSE_t t, const gsl_vector *x, const gsl_vector *u, void *p,
-                         gsl_vector *v, gsl_matrix *JTJ)
-{
-    const gsl_multilarge_nlinear_fdf *s = p;
-    enter("df", x);
-    const int status = s->df(t, x, u, s->params, v, JTJ);
-    guard_leave();
-    return status;
-}
-
-static int multilarge_fvv(const gsl_vector *x, const gsl_vector *v, void *p, gsl_vector *fvv)
-{
-    const gsl_multilarge_nlinear_fdf *s = p;
-    enter("fvv", x);
-    const int status = s->fvv(x, v, s->params, fvv);
-    guard_leave();
-    return status;
-}
-
-static int odeiv2_function(double t, const double y[], double dydt[], void *p)
-{
-    const gsl_odeiv2_system *s = p;
-    guard_enter("function", y, s->dimension, 1, &t);
-    const int status = s->function(t, y, dydt, s->params);
-    guard_leave();
-    return status;
-}
-
-static int odeiv2_jacobian(double t, const double y[], double *dfdy, double dfdt[], void *p)
-{
-    const gsl_odeiv2_system *s = p;
-    guard_enter("jacobian", y, s->dimension, 1, &t);
-    const int status = s->jacobian(t, y, dfdy, dfdt, s->params);
-    guard_leave();
-    return status;
-}
-
-/* The structure to be checked: that of the library, with the functions above where it has one. */
+/* The structure to be checked: that of the library, with the functions below where it has one. */
 typedef union any {
-    gsl_function_fdf function;
-    gsl_multimin_function_fdf multimin;
-    gsl_multiroot_function_fdf multiroot;
-    gsl_multifit_function_fdf multifit;
-    gsl_multifit_nlinear_fdf nlinear;
-    gsl_multilarge_nlinear_fdf multilarge;
-    gsl_odeiv2_system odeiv2;
+    function_structure function;
+    multimin_structure multimin;
+    multiroot_structure multiroot;
+    multifit_structure multifit;
+    nlinear_structure nlinear;
+    multilarge_structure multilarge;
+    odeiv2_structure odeiv2;
 } any;
 
-#define WRAP(member, function) s->member.function = s->member.function ? member##_##function : NULL
+/* clang-format off */
+GUARDED(double, function, f, guard_enter("f", &x, 1, 1, NULL), (double x, void *p), (x, s->params))
+GUARDED(double, function, df, guard_enter("df", &x, 1, 1, NULL), (double x, void *p), (x, s->params))
+GUARDED_VOID(function, fdf, guard_enter("fdf", &x, 1, 1, NULL),
+             (double x, void *p, double *f, double *df), (x, s->params, f, df))
 
-static void wrap_function(any *s, void *exported)
-{
-    WRAP(function, f);
-    WRAP(function, df);
-    WRAP(function, fdf);
-    s->function.params = exported;
-}
+GUARDED(double, multimin, f, enter("f", x), (const gsl_vector *x, void *p), (x, s->params))
+GUARDED_VOID(multimin, df, enter("df", x), (const gsl_vector *x, void *p, gsl_vector *df),
+             (x, s->params, df))
+GUARDED_VOID(multimin, fdf, enter("fdf", x), (const gsl_vector *x, void *p, double *f, gsl_vector *df),
+             (x, s->params, f, df))
 
-static void wrap_multimin(any *s, void *exported)
-{
-    WRAP(multimin, f);
-    WRAP(multimin, df);
-    WRAP(multimin, fdf);
-    s->multimin.params = exported;
-}
+#define GUARDED_F(kind) \
+    GUARDED(int, kind, f, enter("f", x), (const gsl_vector *x, void *p, gsl_vector *f), (x, s->params, f))
+#define GUARDED_DF(kind) \
+    GUARDED(int, kind, df, enter("df", x), (const gsl_vector *x, void *p, gsl_matrix *J), (x, s->params, J))
+#define GUARDED_FDF(kind) \
+    GUARDED(int, kind, fdf, enter("fdf", x), (const gsl_vector *x, void *p, gsl_vector *f, gsl_matrix *J), \
+            (x, s->params, f, J))
+#define GUARDED_FVV(kind) \
+    GUARDED(int, kind, fvv, enter("fvv", x), \
+            (const gsl_vector *x, const gsl_vector *v, void *p, gsl_vector *fvv), (x, v, s->params, fvv))
+GUARDED_F(multiroot) GUARDED_DF(multiroot) GUARDED_FDF(multiroot)
+GUARDED_F(multifit) GUARDED_DF(multifit) GUARDED_FDF(multifit)
+GUARDED_F(nlinear) GUARDED_DF(nlinear) GUARDED_FVV(nlinear)
+GUARDED_F(multilarge) GUARDED_FVV(multilarge)
+GUARDED(int, multilarge, df, enter("df", x),
+        (CBLAS_TRANSPOSE_t t, const gsl_vector *x, const gsl_vector *u, void *p, gsl_vector *v,
+         gsl_matrix *JTJ), (t, x, u, s->params, v, JTJ))
 
-static void wrap_multiroot(any *s, void *exported)
-{
-    WRAP(multiroot, f);
-    WRAP(multiroot, df);
-    WRAP(multiroot, fdf);
-    s->multiroot.params = exported;
-}
+GUARDED(int, odeiv2, function, guard_enter("function", y, s->dimension, 1, &t),
+        (double t, const double y[], double dydt[], void *p), (t, y, dydt, s->params))
+GUARDED(int, odeiv2, jacobian, guard_enter("jacobian", y, s->dimension, 1, &t),
+        (double t, const double y[], double *dfdy, double dfdt[], void *p),
+        (t, y, dfdy, dfdt, s->params))
 
-static void wrap_multifit(any *s, void *exported)
-{
-    WRAP(multifit, f);
-    WRAP(multifit, df);
-    WRAP(multifit, fdf);
-    s->multifit.params = exported;
-}
-
-static void wrap_nlinear(any *s, void *exported)
-{
-    WRAP(nlinear, f);
-    WRAP(nlinear, df);
-    WRAP(nlinear, fvv);
-    s->nlinear.params = exported;
-}
-
-static void wrap_multilarge(any *s, void *exported)
-{
-    WRAP(multilarge, f);
-    WRAP(multilarge, df);
-    WRAP(multilarge, fvv);
-    s->multilarge.params = exported;
-}
+#define WRAP(kind, member) s->kind.member = s->kind.member ? kind##_##member : NULL
+#define WRAPPED(kind, one, two, three)                       \
+    static void wrap_##kind(any *s, void *exported)          \
+    {                                                        \
+        WRAP(kind, one), WRAP(kind, two), WRAP(kind, three); \
+        s->kind.params = exported;                           \
+    }
+WRAPPED(function, f, df, fdf)
+WRAPPED(multimin, f, df, fdf)
+WRAPPED(multiroot, f, df, fdf)
+WRAPPED(multifit, f, df, fdf)
+WRAPPED(nlinear, f, df, fvv)
+WRAPPED(multilarge, f, df, fvv)
 
 static void wrap_odeiv2(any *s, void *exported)
 {
-    WRAP(odeiv2, function);
-    WRAP(odeiv2, jacobian);
+    WRAP(odeiv2, function), WRAP(odeiv2, jacobian);
     s->odeiv2.params = exported;
 }
+/* clang-format on */
 
 typedef struct row {
     const char *kind;
