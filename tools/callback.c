@@ -179,8 +179,8 @@ static int fail_line(const cmd *o, const char *file, size_t number, const char *
     return cmd_fail(o, &why, 1, 1);
 }
 
-/* Lines of numbers, with a header (NULL: without) as many in each; *header is the first line, owned by
- * the caller, if it is none of numbers. */
+/* Lines of numbers, with a header (NULL: without) as many in each; *header is the first line, owned
+ * by the caller, if it is none of numbers. */
 static int read_file(const cmd *o, const char *file, numbers *v, size_t *rows, char **header)
 {
     const int is_stdin = !strcmp(file, "-");
@@ -308,8 +308,8 @@ size_t callback_input_variables(const callback_input *in)
     return in->at.n / callback_input_points(in, 0);
 }
 
-/* Gives v its full length n: one number stands for all, but not for the time, which may be left out.
- * time: 1 if the last variable is t, whose number then is `otherwise`. */
+/* Gives v its full length n: one number stands for all, but not for the time, which may be left
+ * out. time: 1 if the last variable is t, whose number then is `otherwise`. */
 static int fit(numbers *v, const char *what, size_t n, int time, double otherwise, gpf_diag *why)
 {
     const size_t states = n - (size_t)time;

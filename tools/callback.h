@@ -55,7 +55,8 @@ size_t callback_input_points(const callback_input *in, size_t n); /* for n varia
 /* Numbers of the first point, where nothing else says how many variables there are. */
 size_t callback_input_variables(const callback_input *in);
 
-/* Checks it at all points, one result for each; one with the reason where the input does not fit. */
+/* Checks it at all points, one result for each; one with the reason where the input does not
+ * fit. */
 void callback_run(const callback *c, callback_input *in);
 
 /* The results as they come: reports on standard output, trouble on standard error; with --json all

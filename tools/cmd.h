@@ -85,8 +85,8 @@ int cmd_fail_status(const cmd *o, int status, const gpf_diag *why);
 /* 1: verdicts in colours, as --color or the terminal says. */
 int cmd_use_color(const cmd *o);
 
-/* The model of the first argument with --seed, --rows, --split, --load and --data; NULL after saying
- * why. */
+/* The model of the first argument with --seed, --rows, --split, --load and --data; NULL after
+ * saying why. */
 gpf_model *cmd_model(const cmd *o);
 /* --of, or the model's output, or GPF_NONE if it has none; *name is what the user calls it, "" if
  * nothing. Nonzero after saying why. */
@@ -122,8 +122,8 @@ int cmd_progress_show(void *progress, size_t done, size_t total);
 void cmd_progress_end(const cmd_progress *p); /* takes the bar away */
 
 /* A log of a training run: a row per evaluated epoch, as TSV or, by the ending of its name, JSON
- * lines. Columns are the members of gpf_progress and, with health, dead.A, grad.A and act.A of every
- * layer with the activation A. */
+ * lines. Columns are the members of gpf_progress and, with health, dead.A, grad.A and act.A of
+ * every layer with the activation A. */
 typedef struct cmd_log {
     FILE *file; /* NULL: none */
     const char *path;
@@ -134,8 +134,8 @@ typedef struct cmd_log {
 } cmd_log;
 /* Nonzero after saying that the name given with --log has another ending. */
 int cmd_log_check(const cmd *o);
-/* Begins a new one, or goes on with the one that is there behind epoch *keep: rows of later epochs go
- * away first. Nonzero after saying why. */
+/* Begins a new one, or goes on with the one that is there behind epoch *keep: rows of later epochs
+ * go away first. Nonzero after saying why. */
 int cmd_log_open(const cmd *o, const char *path, const size_t *keep, cmd_log *l);
 /* Nonzero once something could not be written. */
 int cmd_log_row(cmd_log *l, const gpf_progress *p, const gpf_health *h);

@@ -326,7 +326,8 @@ static int take_text(program *p, int end)
     return status;
 }
 
-/* An answer is an array of n + 1 doubles, least byte first, in a file of version 1 to 3 of the format. */
+/* An answer is an array of n + 1 doubles, least byte first, in a file of version 1 to 3 of the
+ * format. */
 static int take_npy(program *p, int end)
 {
     static const char magic[] = "\x93NUMPY";
@@ -551,8 +552,8 @@ static int ask(program *p, const double *x)
     return GSL_SUCCESS;
 }
 
-/* The last answer serves one call of f and one of df: who asks a second time wants to see whether it
- * is the same. */
+/* The last answer serves one call of f and one of df: who asks a second time wants to see whether
+ * it is the same. */
 static int answer(program *p, const gsl_vector *x, int *used)
 {
     double *copy = NULL;

@@ -246,7 +246,8 @@ static const char *set_claims(void *field, const char *arg)
     return set_choice(field, arg, CLAIMS_CHOICES);
 }
 
-/* The field is the whole cmd: a list has a length too. It has room for as many as there are args. */
+/* The field is the whole cmd: a list has a length too. It has room for as many as there are
+ * args. */
 static const char *add_pattern(void *field, const char *arg)
 {
     cmd *o = field;
@@ -395,7 +396,8 @@ static void print_help(void)
            (int)strcspn(verbs[0].example, "\n"), verbs[0].example);
 }
 
-/* Words of a text, which begins in column `at` and goes on there where a line of a terminal is full. */
+/* Words of a text, which begins in column `at` and goes on there where a line of a terminal is
+ * full. */
 static void put_words(const char *text, size_t at)
 {
     enum { WIDTH = 80 };
@@ -496,8 +498,8 @@ static void print_version(void)
            "There is NO WARRANTY, to the extent permitted by law.\n");
 }
 
-/* A CBLAS on several threads may add up in another order, and beside the checker's own threads it would
- * only spin: with one, no number depends on how many there are. */
+/* A CBLAS on several threads may add up in another order, and beside the checker's own threads it
+ * would only spin: with one, no number depends on how many there are. */
 static void use_one_blas_thread(void)
 {
     static const char *const setters[] = { "openblas_set_num_threads",
@@ -693,8 +695,8 @@ static int run(int argc, char **argv)
                      *argv[1] == '-' ? "; options stand behind it" : "");
 }
 
-/* Where a standard stream is closed, a pipe would take its number. What stands in for it fails as the
- * closed one would. */
+/* Where a standard stream is closed, a pipe would take its number. What stands in for it fails as
+ * the closed one would. */
 static void occupy_standard_streams(void)
 {
     for (int fd = 0; fd <= 2; fd++)

@@ -221,8 +221,8 @@ static int is_gone(pid_t pid)
            (!waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) && info.si_pid == pid);
 }
 
-/* Waits for results until the other process is through, dead, or over the limit of a call: 1 then. The
- * time that counts is what this process saw pass: not that in which both were stopped. */
+/* Waits for results until the other process is through, dead, or over the limit of a call: 1 then.
+ * The time that counts is what this process saw pass: not that in which both were stopped. */
 static int supervise(const guard *g, callback_output *out, int from, pid_t pid)
 {
     enum { SLICE = 200 }; /* ms */

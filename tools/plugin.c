@@ -10,9 +10,9 @@
 #include <link.h>
 #endif
 
-/* The functions of a structure, each between guard_enter and guard_leave: rows of what it returns, the
- * structure, the member, what the guard is told of its place, parameters, and arguments with the params
- * the library gave. Its own params is the structure s as it was exported. */
+/* The functions of a structure, each between guard_enter and guard_leave: rows of what it returns,
+ * the structure, the member, what the guard is told of its place, parameters, and arguments with
+ * the params the library gave. Its own params is the structure s as it was exported. */
 
 static void enter(const char *function, const gsl_vector *x)
 {
@@ -58,26 +58,25 @@ typedef union any {
 
 /* clang-format off */
 GUARDED(double, function, f, guard_enter("f", &x, 1, 1, NULL), (double x, void *p), (x, s->params))
-GUARDED(double, function, df, guard_enter("df", &x, 1, 1, NULL), (double x, void *p), (x, s->params))
+GUARDED(double, function, df, guard_enter("df", &x, 1, 1, NULL), (double x, void *p),
+        (x, s->params))
 GUARDED_VOID(function, fdf, guard_enter("fdf", &x, 1, 1, NULL),
              (double x, void *p, double *f, double *df), (x, s->params, f, df))
 
 GUARDED(double, multimin, f, enter("f", x), (const gsl_vector *x, void *p), (x, s->params))
 GUARDED_VOID(multimin, df, enter("df", x), (const gsl_vector *x, void *p, gsl_vector *df),
              (x, s->params, df))
-GUARDED_VOID(multimin, fdf, enter("fdf", x), (const gsl_vector *x, void *p, double *f, gsl_vector *df),
-             (x, s->params, f, df))
+GUARDED_VOID(multimin, fdf, enter("fdf", x),
+             (const gsl_vector *x, void *p, double *f, gsl_vector *df), (x, s->params, f, df))
 
-#define GUARDED_F(kind) \
-    GUARDED(int, kind, f, enter("f", x), (const gsl_vector *x, void *p, gsl_vector *f), (x, s->params, f))
-#define GUARDED_DF(kind) \
-    GUARDED(int, kind, df, enter("df", x), (const gsl_vector *x, void *p, gsl_matrix *J), (x, s->params, J))
-#define GUARDED_FDF(kind) \
-    GUARDED(int, kind, fdf, enter("fdf", x), (const gsl_vector *x, void *p, gsl_vector *f, gsl_matrix *J), \
-            (x, s->params, f, J))
-#define GUARDED_FVV(kind) \
-    GUARDED(int, kind, fvv, enter("fvv", x), \
-            (const gsl_vector *x, const gsl_vector *v, void *p, gsl_vector *fvv), (x, v, s->params, fvv))
+#define GUARDED_F(kind) GUARDED(int, kind, f, enter("f", x), \
+    (const gsl_vector *x, void *p, gsl_vector *f), (x, s->params, f))
+#define GUARDED_DF(kind) GUARDED(int, kind, df, enter("df", x), \
+    (const gsl_vector *x, void *p, gsl_matrix *J), (x, s->params, J))
+#define GUARDED_FDF(kind) GUARDED(int, kind, fdf, enter("fdf", x), \
+    (const gsl_vector *x, void *p, gsl_vector *f, gsl_matrix *J), (x, s->params, f, J))
+#define GUARDED_FVV(kind) GUARDED(int, kind, fvv, enter("fvv", x), \
+    (const gsl_vector *x, const gsl_vector *v, void *p, gsl_vector *fvv), (x, v, s->params, fvv))
 GUARDED_F(multiroot) GUARDED_DF(multiroot) GUARDED_FDF(multiroot)
 GUARDED_F(multifit) GUARDED_DF(multifit) GUARDED_FDF(multifit)
 GUARDED_F(nlinear) GUARDED_DF(nlinear) GUARDED_FVV(nlinear)

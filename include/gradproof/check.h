@@ -247,41 +247,41 @@ GPF_API gpf_point *gpf_point_generic(const gpf_graph *g, const gpf_point *like, 
 typedef enum gpf_severity { GPF_FAULT, GPF_DOUBT, GPF_NOTE } gpf_severity;
 
 /* clang-format off */
-#define GPF_EXPLANATION_LIST(X)                                                                      \
-    /* How a callback behaves: gsl.h */                                                              \
-    X(GPF_FAILS, "fails", GPF_FAULT, "a function returned an error or NaN where f is defined")       \
-    X(GPF_UNDEFINED, "undefined", GPF_DOUBT, "f itself failed or is not finite here")                \
-    X(GPF_RANDOM, "not deterministic", GPF_DOUBT, "two calls at the same x give two values")         \
-    X(GPF_ORDER, "depends on call order", GPF_FAULT, "a value depends on what was called before")    \
-    X(GPF_STALE, "stale", GPF_FAULT, "the result is that of the x of an earlier call")               \
-    X(GPF_WRITES_X, "writes to x", GPF_FAULT, "x is const, but was changed")                         \
-    X(GPF_WRITES_OUTSIDE, "writes outside", GPF_FAULT, "memory beside the output was written to")    \
-    X(GPF_UNFILLED, "not filled", GPF_FAULT, "entries of the output were never written")             \
-    X(GPF_ACCUMULATES, "accumulates", GPF_FAULT, "the result is added to what was in the output")    \
-    X(GPF_INCOHERENT, "incoherent", GPF_FAULT, "fdf gives another result than f or df")              \
-    X(GPF_EXCHANGED, "outputs exchanged", GPF_FAULT, "one output holds what belongs into another")   \
-    X(GPF_NOT_LINEAR, "not linear in u", GPF_FAULT, "J u is not linear in u")                        \
-    X(GPF_NOT_QUADRATIC, "not quadratic in v", GPF_FAULT, "fvv is not quadratic in v")               \
-    X(GPF_INDEPENDENT, "no dependence", GPF_NOTE, "0, rightly: no t in f, or f is linear")       \
-    /* Numbers: one of these for every part or tensor with wrong elements */                         \
-    X(GPF_SCALED, "constant ratio", GPF_FAULT, "everything is off by the same factor")               \
-    X(GPF_SCALED_COLUMN, "column ratio", GPF_FAULT, "a column is off by a factor of its own")        \
-    X(GPF_SCALED_ROW, "row ratio", GPF_FAULT, "a row is off by a factor of its own")                 \
-    X(GPF_WEIGHTED, "weights", GPF_FAULT, "rows are multiplied by their weights, or their roots")    \
-    X(GPF_TRANSPOSED, "transposed", GPF_FAULT, "element i,j is where j,i belongs")                   \
-    X(GPF_COLUMN_MAJOR, "column-major", GPF_FAULT, "stored by columns where rows are expected")      \
-    X(GPF_SWAPPED, "swapped", GPF_FAULT, "two entries, rows or columns stand for each other")        \
-    X(GPF_SHIFTED, "shifted", GPF_FAULT, "entries, rows or columns are one or more places off")      \
-    X(GPF_MISSING_TERM, "term in x", GPF_FAULT, "the gap is a constant times the variable itself")   \
-    X(GPF_MISSING_FACTOR, "factor x", GPF_FAULT, "off by a factor that is the variable itself")      \
-    X(GPF_OFFSET, "constant gap", GPF_FAULT, "the same number is added everywhere")                  \
-    X(GPF_ZERO, "missing", GPF_FAULT, "zero where f reacts")                                         \
-    X(GPF_TOTAL, "total derivative", GPF_FAULT, "df/dt has dfdy f in it, which is not its part")     \
-    X(GPF_CROSS_TERMS, "cross terms", GPF_FAULT, "mixed second derivatives are missing or halved")   \
-    X(GPF_OTHER_HALF, "other half", GPF_FAULT, "the upper half is filled where the lower is read")   \
-    X(GPF_UNTRANSPOSED, "TransJ ignored", GPF_FAULT, "J u where J' u was asked for, or the reverse") \
-    X(GPF_OUTSIDE_PATTERN, "outside the pattern", GPF_FAULT, "nonzero outside the sparsity pattern") \
-    X(GPF_SINGLE, "single entries", GPF_FAULT, "only these entries are wrong; each off by a factor") \
+#define GPF_EXPLANATION_LIST(X)                                                                    \
+    /* How a callback behaves: gsl.h */                                                            \
+    X(GPF_FAILS, "fails", GPF_FAULT, "a function returned an error or NaN where f is defined")     \
+    X(GPF_UNDEFINED, "undefined", GPF_DOUBT, "f itself failed or is not finite here")              \
+    X(GPF_RANDOM, "not deterministic", GPF_DOUBT, "two calls at the same x give two values")       \
+    X(GPF_ORDER, "depends on call order", GPF_FAULT, "a value depends on what was called before")  \
+    X(GPF_STALE, "stale", GPF_FAULT, "the result is that of the x of an earlier call")             \
+    X(GPF_WRITES_X, "writes to x", GPF_FAULT, "x is const, but was changed")                       \
+    X(GPF_WRITES_OUTSIDE, "writes outside", GPF_FAULT, "memory beside the output was written to")  \
+    X(GPF_UNFILLED, "not filled", GPF_FAULT, "entries of the output were never written")           \
+    X(GPF_ACCUMULATES, "accumulates", GPF_FAULT, "the result is added to what was in the output")  \
+    X(GPF_INCOHERENT, "incoherent", GPF_FAULT, "fdf gives another result than f or df")            \
+    X(GPF_EXCHANGED, "outputs exchanged", GPF_FAULT, "one output holds what belongs into another") \
+    X(GPF_NOT_LINEAR, "not linear in u", GPF_FAULT, "J u is not linear in u")                      \
+    X(GPF_NOT_QUADRATIC, "not quadratic in v", GPF_FAULT, "fvv is not quadratic in v")             \
+    X(GPF_INDEPENDENT, "no dependence", GPF_NOTE, "0, rightly: no t in f, or f is linear")         \
+    /* Numbers: one of these for every part or tensor with wrong elements */                       \
+    X(GPF_SCALED, "constant ratio", GPF_FAULT, "everything is off by the same factor")             \
+    X(GPF_SCALED_COLUMN, "column ratio", GPF_FAULT, "a column is off by a factor of its own")      \
+    X(GPF_SCALED_ROW, "row ratio", GPF_FAULT, "a row is off by a factor of its own")               \
+    X(GPF_WEIGHTED, "weights", GPF_FAULT, "rows are multiplied by their weights, or their roots")  \
+    X(GPF_TRANSPOSED, "transposed", GPF_FAULT, "element i,j is where j,i belongs")                 \
+    X(GPF_COLUMN_MAJOR, "column-major", GPF_FAULT, "stored by columns where rows are expected")    \
+    X(GPF_SWAPPED, "swapped", GPF_FAULT, "two entries, rows or columns stand for each other")      \
+    X(GPF_SHIFTED, "shifted", GPF_FAULT, "entries, rows or columns are one or more places off")    \
+    X(GPF_MISSING_TERM, "term in x", GPF_FAULT, "the gap is a constant times the variable itself") \
+    X(GPF_MISSING_FACTOR, "factor x", GPF_FAULT, "off by a factor that is the variable itself")    \
+    X(GPF_OFFSET, "constant gap", GPF_FAULT, "the same number is added everywhere")                \
+    X(GPF_ZERO, "missing", GPF_FAULT, "zero where f reacts")                                       \
+    X(GPF_TOTAL, "total derivative", GPF_FAULT, "df/dt has dfdy f in it, which is not its part")   \
+    X(GPF_CROSS_TERMS, "cross terms", GPF_FAULT, "mixed second derivatives are missing or halved") \
+    X(GPF_OTHER_HALF, "other half", GPF_FAULT, "the upper half is filled where the lower is read") \
+    X(GPF_UNTRANSPOSED, "TransJ ignored", GPF_FAULT, "J u is given for J' u, or the reverse")      \
+    X(GPF_OUTSIDE_PATTERN, "outside the pattern", GPF_FAULT, "nonzero outside of the pattern")     \
+    X(GPF_SINGLE, "single entries", GPF_FAULT, "only these entries are wrong, each by a factor")   \
     X(GPF_UNEXPLAINED, "unexplained", GPF_FAULT, "wrong in no way that is known here")
 /* clang-format on */
 
@@ -289,7 +289,7 @@ typedef enum gpf_explanation_kind {
 #define GPF_EXPLANATION_ENUM(symbol, name, severity, help) symbol,
     GPF_EXPLANATION_LIST(GPF_EXPLANATION_ENUM)
 #undef GPF_EXPLANATION_ENUM
-    GPF_N_EXPLANATIONS
+        GPF_N_EXPLANATIONS
 } gpf_explanation_kind;
 
 GPF_API const char *gpf_explanation_name(gpf_explanation_kind k);
@@ -318,21 +318,23 @@ GPF_API const gpf_explanation *gpf_check_explanation(const gpf_check *c, size_t 
  * names of its cases:
  *
  *   row, formula, tie       the row as it is written
- *   shape                   the shape rule refuses or says what y's shape is, and writes nothing else
+ *   shape                   the shape rule refuses or says what y's shape is, and writes nothing
+ *                           else
  *   stays inside            the kernel writes y and nothing beside it, inputs or scratch
  *   inputs untouched
  *   deterministic           the same bits again, after other calls too
  *   fills y                 all of it, whatever was in it
  *   reads inside            nothing but the inputs, and no scratch it did not write
  *   strides, strided y      any layout gives the same, unless the flags exclude it
- *   in place, strips        a map: y in the place of an input; whole or in parts. Noted as last digits:
- *                           not the same bits, as of code that is vectorized (-ffast-math)
+ *   in place, strips        a map: y in the place of an input; whole or in parts. Noted as last
+ *                           digits: not the same bits, as of code that is vectorized (-ffast-math)
  *   plan                    the same in a graph
- *   special values, NaN     0, -0, 1e-300, inf, NaN ..: any result, but always the same. Noted: a NaN
- *                           that may vanish
+ *   special values, NaN     0, -0, 1e-300, inf, NaN ..: any result, but always the same. Noted: a
+ *                           NaN that may vanish
  *   COMMUTES, LINEAR, SHIFTS, SINGLE, step     flags
- *   smooth                  no kink or jump where there is no side, by inputs that have a rule. Noted
- *                           as noise: float inside, a tolerance; slopes are then taken at long steps
+ *   smooth                  no kink or jump where there is no side, by inputs that have a rule.
+ *                           Noted as noise: float inside, a tolerance; slopes are then taken at
+ *                           long steps
  *   sides, pieces, margin, moved               sides change where the slope does; margins are true
  *   fold, stable            what stands in for a node has its value
  *   vjp                     against differences of the kernel, at random points, unequal cotangents
@@ -344,8 +346,8 @@ GPF_API const gpf_explanation *gpf_check_explanation(const gpf_check *c, size_t 
  *   second                  the vjp of the vjp, by inputs and cotangent. Noted: there is none
  *
  * A rule may be nodes of other ops or a numeric kernel: a row of its own (op.h). A kernel that was
- * seen to reach outside its tensors is run in no graph: no rule is tried then. Nothing can be done about
- * a kernel that writes far out of bounds or a rule that crashes. Rules and kernels are called
+ * seen to reach outside its tensors is run in no graph: no rule is tried then. Nothing can be done
+ * about a kernel that writes far out of bounds or a rule that crashes. Rules and kernels are called
  * from the calling thread only. A few hundredths of a second for an ordinary row.
  *
  * @example own
@@ -385,8 +387,8 @@ GPF_API gpf_op_check *gpf_check_op(const gpf_op *op, const gpf_op_options *how, 
 GPF_API void gpf_op_check_free(gpf_op_check *c);
 GPF_API size_t gpf_op_check_n_cases(const gpf_op_check *c); /* those that are wrong first */
 GPF_API const gpf_op_case *gpf_op_check_case(const gpf_op_check *c, size_t i);
-/* Untested: nothing is wrong, but no vjp was tested (there is none), or it or the value could not be
- * resolved. */
+/* Untested: nothing is wrong, but no vjp was tested (there is none), or it or the value could not
+ * be resolved. */
 GPF_API gpf_outcome gpf_op_check_outcome(const gpf_op_check *c);
 
 #ifdef __cplusplus

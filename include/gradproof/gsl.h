@@ -70,26 +70,26 @@
  *
  * Where to check: at a point without symmetry, zeros or minimum, where no term vanishes, and again
  * where a solver stopped: a minimiser that stops with GSL_ENOPROG is at a minimum or has a wrong
- * gradient, and only a check tells which. At the minimum itself a right gradient may be unresolved, as
- * it is nothing but rounding. One point shows nothing of branches it does not take.
+ * gradient, and only a check tells which. At the minimum itself a right gradient may be unresolved,
+ * as it is nothing but rounding. One point shows nothing of branches it does not take.
  *
  * How an entry is judged: columns of the Jacobian are differenced for all rows at once, by GSL's
  * adaptive five-point rule and its error estimate, with steps scaled to each variable, inside the
  * bounds, and with the noise of f measured at the point (differences of several orders at nearby
- * points; J. J. More and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33, 2011).
- * A callback says nothing of its kinks: they are inferred from one-sided slopes and from how the gap
- * depends on the step, and the report says so.
+ * points; J. J. More and S. M. Wild, Estimating computational noise, SIAM J. Sci. Comput. 33,
+ * 2011). A callback says nothing of its kinks: they are inferred from one-sided slopes and from how
+ * the gap depends on the step, and the report says so.
  *
  * What it costs where all is right, in calls: f 4 to 10 for each column (or group of a pattern; the
- * fast mode: some 50 in all) and some 20 for its behaviour and noise; df 6, fdf 8, and with both df 8;
- * fvv 9, with some 30 of df. multilarge's J is n calls of df. A column whose rows need different steps
- * takes up to some 40, and what is wrong, noisy or kinked more.
+ * fast mode: some 50 in all) and some 20 for its behaviour and noise; df 6, fdf 8, and with both df
+ * 8; fvv 9, with 30 to 90 of df. multilarge's J is n calls of df. A column whose rows need
+ * different steps takes up to some 40, and what is wrong, noisy or kinked more.
  *
  * The structure's functions are only called from inside gpf_check_..., on the calling thread, with
  * copies of x; its counters (nevalf, ..) are left alone. What they do with GSL's error handler is
- * their affair: this library calls none for what a callback returns. Checks share nothing: any number
- * of threads may check at once, if the functions can be called so. A function that crashes or hangs
- * takes the program with it; `gradproof check --plugin' survives that and names it.
+ * their affair: this library calls none for what a callback returns. Checks share nothing: any
+ * number of threads may check at once, if the functions can be called so. A function that crashes
+ * or hangs takes the program with it; `gradproof check --plugin' survives that and names it.
  */
 #ifndef GPF_GSL_H
 #define GPF_GSL_H
@@ -112,14 +112,14 @@ extern "C" {
  * element for each variable, weights one for each value.
  *
  *   lo, hi    for an f that is not defined everywhere: it is called only at lo <= x <= hi, and at a
- *             bound it is differenced to the one side. Infinities are none; lo = hi keeps a variable
- *             fixed and unchecked
+ *             bound it is differenced to the one side. Infinities are none; lo = hi keeps a
+ *             variable fixed and unchecked
  *   scale     typical sizes, > 0, in the units of the variables, for the steps. Where it matters: a
  *             variable that is 0 here but usually 1e-9 or 1e9, or known to move less than its size
- *   pattern   for a sparse J: the entries that may be nonzero, values x variables (odeiv2: dim x dim),
- *             any format; the numbers stored are not looked at. Columns without a common row are
- *             differenced together, and that all other entries are zero is checked too. Not used by
- *             the fast mode, whose directions do not get cheaper by it
+ *   pattern   for a sparse J: the entries that may be nonzero, values x variables (odeiv2: dim x
+ *             dim), any format; the numbers stored are not looked at. Columns without a common row
+ *             are differenced together, and that all other entries are zero is checked too. Not
+ *             used by the fast mode, whose directions do not get cheaper by it
  *   weights   of the residuals, as given to gsl_multifit_nlinear_winit: no result depends on them,
  *             but where f or J has them in it already, the report can say so
  *   names     of the variables, for texts */
@@ -174,8 +174,8 @@ typedef struct gpf_fdf_kind gpf_fdf_kind;
 GPF_API const gpf_fdf_kind *gpf_fdf_kind_at(size_t i); /* NULL past the end */
 /* "multimin" or "gsl_multimin_function_fdf"; NULL: unknown */
 GPF_API const gpf_fdf_kind *gpf_fdf_kind_find(const char *name);
-GPF_API const char *gpf_fdf_kind_name(const gpf_fdf_kind *k);      /* function, multimin, multiroot,
-                                               multifit, multifit_nlinear, multilarge_nlinear, odeiv2 */
+/* function, multimin, multiroot, multifit, multifit_nlinear, multilarge_nlinear, odeiv2 */
+GPF_API const char *gpf_fdf_kind_name(const gpf_fdf_kind *k);
 GPF_API const char *gpf_fdf_kind_structure(const gpf_fdf_kind *k); /* "gsl_multimin_function_fdf" */
 /* Variables and values of a structure of that kind. Variables of odeiv2: dim + 1, t the last. */
 GPF_API size_t gpf_fdf_kind_variables(const gpf_fdf_kind *k, const void *structure);
@@ -190,15 +190,15 @@ GPF_API gpf_fdf *gpf_check_fdf(const gpf_fdf_kind *kind, const void *structure, 
  *   dfdt              odeiv2: dim x 1; against differences of f
  *   fdf               rows = values, columns = 1 + variables, the first of them f; against f and df
  *                     themselves
- *   J' u              multilarge: 1 x variables, u random; against the columns J e_j where these are
- *                     right, else against differences
+ *   J' u              multilarge: 1 x variables, u random; against the columns J e_j where these
+ *                     are right, else against differences
  *   J'J               multilarge: variables x variables, the lower half; against the same
  *   fvv               values x 1, in a random direction v; against differences of J v or, if J is
  *                     wrong or missing, second differences of f
  *
  * Elements are gpf_element (check.h): tensor = part, k = row * columns + column, value = the
- * variable. The numeric value is what it was compared with. Parts compared exactly have the rounding
- * of a sum as their error. kink.n_changed is 0: a kink verdict is inferred. */
+ * variable. The numeric value is what it was compared with. Parts compared exactly have the
+ * rounding of a sum as their error. kink.n_changed is 0: a kink verdict is inferred. */
 typedef struct gpf_fdf_part {
     const char *name; /* as above; static */
     size_t rows, cols;
@@ -216,9 +216,10 @@ GPF_API const gpf_element *gpf_fdf_element(const gpf_fdf *c, size_t i);
 /* The explanations, faults first. What each means: GPF_EXPLANATION_LIST in check.h. */
 GPF_API size_t gpf_fdf_n_explanations(const gpf_fdf *c);
 GPF_API const gpf_explanation *gpf_fdf_explanation(const gpf_fdf *c, size_t i);
-/* WRONG: an entry is wrong or an explanation is a fault; UNTESTED: none is, but one is a doubt, or a
- * part has no entry right or at a kink; but dfdt and fvv may be 0 = 0 in every entry, as they are
- * where f does not depend on t or is linear. TROUBLE: nothing is wrong so far, but it was stopped. */
+/* WRONG: an entry is wrong or an explanation is a fault; UNTESTED: none is, but one is a doubt, or
+ * a part has no entry right or at a kink; but dfdt and fvv may be 0 = 0 in every entry, as they are
+ * where f does not depend on t or is linear. TROUBLE: nothing is wrong so far, but it was
+ * stopped. */
 GPF_API gpf_outcome gpf_fdf_outcome(const gpf_fdf *c);
 GPF_API const gpf_fdf_kind *gpf_fdf_kind_of(const gpf_fdf *c);
 GPF_API const gsl_vector *gpf_fdf_x(const gpf_fdf *c);            /* where; owned by c */
@@ -239,9 +240,9 @@ GPF_API char *gpf_fdf_label(const gpf_fdf *c, size_t i, char *buf, size_t size);
  * y's elements, row-major, as functions of the elements of xs, one after another. The values of
  * everything else, also of params that are not among the xs, are read from `at` at every call:
  * bind other data, and the function is one of these. The derivatives are graphs, planned when a
- * structure is first asked for; after that, no call allocates, and the graph itself is not needed. x
- * is read in place where it can be (all params in the graph's order, stride 1), results go straight
- * into GSL's vectors and matrices, of any stride and tda.
+ * structure is first asked for; after that, no call allocates, and the graph itself is not needed.
+ * x is read in place where it can be (all params in the graph's order, stride 1), results go
+ * straight into GSL's vectors and matrices, of any stride and tda.
  *
  * GSL's callbacks may return void: a call that fails, say because data are not bound, writes NaN to
  * all its outputs, and the first status is kept. Those that return a status return it too; those of
@@ -275,8 +276,8 @@ typedef struct gpf_gsl gpf_gsl;
  * structure is asked for, also by data leaves that nobody has to bind (gpf.dot.<name>,
  * gpf.bar.<name>). at is borrowed and must outlive it; its batch size is that of the function. NULL
  * with *why: the graph's error, GPF_ENOTHING without variables, GPF_EUNBOUND if the point is older
- * than a leaf that y needs, GSL_EINVAL for what is no variable or another graph's point, GSL_EBADLEN
- * for a point without a batch size, GPF_ELIMIT, GSL_ENOMEM. */
+ * than a leaf that y needs, GSL_EINVAL for what is no variable or another graph's point,
+ * GSL_EBADLEN for a point without a batch size, GPF_ELIMIT, GSL_ENOMEM. */
 GPF_API gpf_gsl *gpf_gsl_alloc(gpf_graph *g, gpf_node y, const gpf_node *xs, size_t n,
                                const gpf_point *at, gpf_diag *why);
 GPF_API void gpf_gsl_free(gpf_gsl *a);
@@ -288,8 +289,8 @@ GPF_API size_t gpf_gsl_values(const gpf_gsl *a);
  * multiroot and odeiv2 as many values as variables. J is filled by forward sweeps, one for each
  * variable, or reverse ones, one for each value, whichever are less work (or have their rules); up
  * to 256 of them share what they have in common. multilarge multiplies by J and J' without forming
- * it, and does so for J'J unless J is small (a million entries). fvv is a second forward sweep; it is
- * NULL, on which GSL takes differences, where a rule of an op has no rule itself. */
+ * it, and does so for J'J unless J is small (a million entries). fvv is a second forward sweep; it
+ * is NULL, on which GSL takes differences, where a rule of an op has no rule itself. */
 GPF_API int gpf_gsl_function(gpf_gsl *a, gsl_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multimin(gpf_gsl *a, gsl_multimin_function_fdf *f, gpf_diag *why);
 GPF_API int gpf_gsl_multiroot(gpf_gsl *a, gsl_multiroot_function_fdf *f, gpf_diag *why);

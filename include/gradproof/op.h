@@ -6,10 +6,10 @@
  * C constructor, the name in the model language, `gradproof ops` and the tests come from those. A
  * damage rule is optional: it only makes checks faster.
  *
- * Your own op is a row of your own, given to gpf_apply, and gpf_check_op (check.h) tells whether all
- * that the row says is so: its derivative rules, its sides, its flags, how its kernel treats memory.
- * It is a constant that must live as long as the graphs and plans it is used in; what is missing is
- * NULL or 0. A whole program: examples/own_op.c.
+ * Your own op is a row of your own, given to gpf_apply, and gpf_check_op (check.h) tells whether
+ * all that the row says is so: its derivative rules, its sides, its flags, how its kernel treats
+ * memory. It is a constant that must live as long as the graphs and plans it is used in; what is
+ * missing is NULL or 0. A whole program: examples/own_op.c.
  *
  * A derivative rule builds nodes. If the cotangent is better computed by numeric code, that code is
  * the kernel of a second row, which the rule applies to whatever it needs of x, y and bar:

@@ -22,8 +22,8 @@
  * How it fails:
  *   with <cmocka.h>  as fail_msg
  *   with <check.h>   as ck_abort_msg
- *   with neither     as assert: "file:line: " and the report on stderr, then exit(EXIT_FAILURE), which
- *                    Automake's and CTest's drivers call a failed test
+ *   with neither     as assert: "file:line: " and the report on stderr, then exit(EXIT_FAILURE),
+ *                    which Automake's and CTest's drivers call a failed test
  * The headers may be included in any order. For another framework, define GPF_REQUIRE_FAIL(text),
  * text a const char * that does not outlive the statement:
  *
@@ -70,8 +70,8 @@ typedef struct gpf_required {
     char text[8192];     /* a short report, its closing line the last; no newline at the end */
 } gpf_required;
 
-/* Fill in *r from what a check returned and free that; NULL and r->why: it could not be checked. name
- * is what to call it; that of a macro's argument may have a '&'. They return r->outcome. */
+/* Fill in *r from what a check returned and free that; NULL and r->why: it could not be checked.
+ * name is what to call it; that of a macro's argument may have a '&'. They return r->outcome. */
 GPF_API gpf_outcome gpf_require_fdf(gpf_required *r, gpf_fdf *c, const char *name);
 GPF_API gpf_outcome gpf_require_op(gpf_required *r, gpf_op_check *c, const char *name);
 /* The same of a check that has been run, which stays the caller's. */
@@ -175,7 +175,8 @@ GPF_API int gpf_tap_end(gpf_tap *tap);
 
 #define GPF_REQUIRE_BY(cmocka, check) GPF_REQUIRE_BY_(cmocka, check)
 #define GPF_REQUIRE_BY_(cmocka, check) GPF_REQUIRE_BY_##cmocka##check
-/* print_error() cuts what is longer than 1023 bytes: line by line, the closing line in the message. */
+/* print_error() cuts what is longer than 1023 bytes: line by line, the closing line in the
+ * message. */
 #define GPF_REQUIRE_BY_10(text)                                                        \
     do {                                                                               \
         const char *gpf_line_ = (text), *gpf_end_;                                     \

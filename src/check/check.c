@@ -500,8 +500,8 @@ static void drop_unchecked(gpf_check *c)
 }
 
 /* Checks the elements in blocks. An element's verdict depends on nothing but the base values, and
- * the caller's wish to stop is looked at between blocks whose sizes do not depend on the threads: so
- * the result is the same for any number of them. */
+ * the caller's wish to stop is looked at between blocks whose sizes do not depend on the threads:
+ * so the result is the same for any number of them. */
 static int check_elements(gpf_check *c, const gpf_check_options *how)
 {
     enum { BLOCK = 32, BLOCK_WORK = 1 << 26 }; /* about 20 ms */

@@ -199,8 +199,8 @@ static int explain_sides(const sides *s, gpf_explanation *x)
     return found < 0 ? GSL_ENOMEM : GSL_SUCCESS;
 }
 
-/* A ratio of all entries, seen at a point where only some of them tell: those of a column, say, where
- * the others are as good as zero. */
+/* A ratio of all entries, seen at a point where only some of them tell: those of a column, say,
+ * where the others are as good as zero. */
 static bool is_less_of(const gpf_explanation *x, const gpf_explanation *all)
 {
     return all->kind == GPF_SCALED &&

@@ -43,10 +43,10 @@ gpf_explanation gpf__explanation(gpf_explanation_kind kind, int part)
 }
 
 /* Evidence. A hypothesis says of entry i: analytic = p_i. If it is nothing but an accident, the
- * analytic value may be anywhere within |p_i - numeric_i| or so and hits p_i within the tolerance t_i
- * with a probability of about t_i / |p_i - numeric_i|. So an entry that fits is worth
- * log2(|p_i - numeric_i| / t_i) bits, one on which p_i is the right value itself is worth none, and a
- * hypothesis needs BITS of them, more for what was chosen to make it fit. */
+ * analytic value may be anywhere within |p_i - numeric_i| or so and hits p_i within the tolerance
+ * t_i with a probability of about t_i / |p_i - numeric_i|. So an entry that fits is worth
+ * log2(|p_i - numeric_i| / t_i) bits, one on which p_i is the right value itself is worth none, and
+ * a hypothesis needs BITS of them, more for what was chosen to make it fit. */
 static const double BITS = GPF__BITS, MOST_BITS = 40;
 /* Of the entries that can tell, so many must fit; those that do not are explained on their own. */
 static const double MOST = 0.9;
@@ -143,8 +143,9 @@ bool gpf__range_of(const block *b, see model, const ptrdiff_t *arg, size_t i, do
     return isfinite(*lo) && isfinite(*hi);
 }
 
-/* The c that fits most of the wrong entries: each allows an interval; the point in most of them, and
- * what they have in common there. Of a large scope a sample decides, the rest narrows it down. */
+/* The c that fits most of the wrong entries: each allows an interval; the point in most of them,
+ * and what they have in common there. Of a large scope a sample decides, the rest narrows it
+ * down. */
 bool gpf__fit_factor(block *b, scope o, see model, const ptrdiff_t *arg, double *lo, double *hi)
 {
     size_t wrong = 0, n = 0, met = 0;
@@ -191,8 +192,8 @@ bool gpf__find_ratio(block *b, scope o, see model, const ptrdiff_t *arg, size_t 
     return r->c != 0 && isfinite(r->c) && gpf__enough(s, need, r->named ? r->cost : s->best);
 }
 
-/* What was said of the scope has been said, also of entries about which the model knows nothing: what
- * belongs there was not seen, or would come from beyond the edge. */
+/* What was said of the scope has been said, also of entries about which the model knows nothing:
+ * what belongs there was not seen, or would come from beyond the edge. */
 void gpf__close_entries(block *b, scope o, see model, const ptrdiff_t *arg, double c)
 {
     for (size_t k = 0; k < o.n; k++) {
@@ -303,8 +304,8 @@ static int explain_not(block *b)
     return 1;
 }
 
-/* What is tried, from what says most in the fewest words to what says least. Each adds explanations of
- * its kind and closes the entries they speak of; 1 if there were any, -1 without memory. */
+/* What is tried, from what says most in the fewest words to what says least. Each adds explanations
+ * of its kind and closes the entries they speak of; 1 if there were any, -1 without memory. */
 static int (*const ways[])(block *b) = {
     gpf__explain_not_finite,      gpf__explain_zero,         gpf__explain_total,
     gpf__explain_scaled,          gpf__explain_weighted,     gpf__explain_transposed,

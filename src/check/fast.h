@@ -44,8 +44,8 @@ int gpf__fast_check(const gpf__fast_job *job, const gpf_check_options *how, gpf_
  * time. */
 enum { GPF__DIRECTIONS = 4 };
 
-/* That error, for s = 1, from the tolerances of n directions, which it sorts. Any subset of them gives a
- * bound; the best one. */
+/* That error, for s = 1, from the tolerances of n directions, which it sorts. Any subset of them
+ * gives a bound; the best one. */
 double gpf__error_seen(double *tau, unsigned n);
 /* Counts an element that was looked at alone. */
 void gpf__block_looked_at(gpf_block *b, gpf_verdict v);

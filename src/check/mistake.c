@@ -148,7 +148,8 @@ static void say_ratio(const block *b, gpf_explanation *x, const char *who, const
                     s->matched, s->told);
 }
 
-/* Are all entries that speak for it in one of several rows or columns? Then that is what is shown. */
+/* Are all entries that speak for it in one of several rows or columns? Then that is what is
+ * shown. */
 static bool in_one_line(const block *b)
 {
     const size_t cols = b->e->cols;
@@ -299,8 +300,8 @@ static bool line_zero(const block *b, scope o, line *l)
     return l->ok;
 }
 
-/* The variable that a column is off by: d/d log x is x d/dx, and A in A exp(-t x) is easily lost. The
- * column's own, or the only one that it can be; no variable: cols. */
+/* The variable that a column is off by: d/d log x is x d/dx, and A in A exp(-t x) is easily lost.
+ * The column's own, or the only one that it can be; no variable: cols. */
 static size_t factor_between(const block *b, size_t own, double lo, double hi, bool *lacks)
 {
     enum { MOST_VARIABLES = 64 };

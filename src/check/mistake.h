@@ -31,7 +31,8 @@ typedef struct block {
     } edge[2 * GPF__SAMPLE];
 } block;
 
-/* What a hypothesis says of an entry: analytic = c * basis + fixed, with a c of its own or for all. */
+/* What a hypothesis says of an entry: analytic = c * basis + fixed, with a c of its own or for
+ * all. */
 typedef struct sight {
     double basis, basis_error, fixed, fixed_error;
 } sight;

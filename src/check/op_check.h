@@ -87,8 +87,8 @@ typedef struct gpf__op_how {
     int still;            /* 1 + GPF_MAX_RANK * input + axis that is broadcast; 0: none */
 } gpf__op_how;
 
-/* Values of y, row-major, from row-major inputs. false: it could not be run, which was said. Whatever
- * it writes where it must not is said too. */
+/* Values of y, row-major, from row-major inputs. false: it could not be run, which was said.
+ * Whatever it writes where it must not is said too. */
 bool gpf__op_run(gpf__op_rig *r, const gpf__op_trial *t, const double *const *x,
                  const gpf__op_how *how, double *y);
 /* Sides and margins of y's elements; false if the row has none. */

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* Sides against values: along lines, one element of one input at a time. A break of the slope must be
- * a change of side, margins must not promise more than there is, and a step must be one. */
+/* Sides against values: along lines, one element of one input at a time. A break of the slope must
+ * be a change of side, margins must not promise more than there is, and a step must be one. */
 #include "check/op_check.h"
 
 #include <gsl/gsl_machine.h>
@@ -136,9 +136,9 @@ static bool look_through(double (*f)(void *arg, double t), void *arg, double t, 
     return flat;
 }
 
-/* The variance of a fourth difference of independent noise is 70 times its own; of a smooth f nothing
- * is left at this distance. Where f is a staircase the window must be wider than its steps. One may
- * have met a kink: the second largest is taken. */
+/* The variance of a fourth difference of independent noise is 70 times its own; of a smooth f
+ * nothing is left at this distance. Where f is a staircase the window must be wider than its steps.
+ * One may have met a kink: the second largest is taken. */
 double gpf__op_noise(double (*f)(void *arg, double t), void *arg, double at, double spread,
                      double range, double *size)
 {

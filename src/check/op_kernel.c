@@ -82,7 +82,8 @@ static size_t place_of(const piece *p, size_t e)
     return (size_t)at;
 }
 
-/* Is memory index k of the piece one of its elements? Most lie one behind the other: the first guess. */
+/* Is memory index k of the piece one of its elements? Most lie one behind the other: the first
+ * guess. */
 static bool is_element(const piece *p, size_t k)
 {
     const size_t n = gpf__tensor_size(&p->t);

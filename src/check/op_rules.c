@@ -107,7 +107,8 @@ static bool is_real(const gpf__op_rig *r, int i)
     return gpf__op_rule(r->op, i, false) && !(r->whole >> i & 1);
 }
 
-/* What the wrong elements of the tensor of one of them are like, as text: an explanation, or this. */
+/* What the wrong elements of the tensor of one of them are like, as text: an explanation, or
+ * this. */
 static void say_wrong(net *n, const gpf_check *c, const gpf_element *e, const char *aspect,
                       int input, const char *what)
 {
@@ -163,8 +164,8 @@ static void scalar_values(void *arg, const double *t, size_t m, double *y, gpf_b
 }
 
 /* A kernel with float inside, a table, or an iteration that stops early is noisy, of which a graph
- * knows nothing: an element that seems wrong is decided again with the noise of f as it is, by steps
- * as long as that wants. */
+ * knows nothing: an element that seems wrong is decided again with the noise of f as it is, by
+ * steps as long as that wants. */
 static void look_again(net *n, gpf_node f, gpf_node x, gpf_element *e)
 {
     gpf__op_rig *r = n->r;

@@ -89,8 +89,8 @@ static bool promising(const block *b, see model, const ptrdiff_t *arg, double c)
     return (double)s.matched >= 0.5 * (double)s.told;
 }
 
-/* Entries found elsewhere, perhaps with a sign or a factor that has a name. `share` of them: those of
- * a matrix whose transpose is wrong, too, in a column, are not to be named pair by pair. */
+/* Entries found elsewhere, perhaps with a sign or a factor that has a name. `share` of them: those
+ * of a matrix whose transpose is wrong, too, in a column, are not to be named pair by pair. */
 static int explain_moved(block *b, gpf_explanation_kind kind, see model, double share,
                          const char *what, const char *where)
 {

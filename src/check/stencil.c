@@ -150,8 +150,8 @@ static raw raw_one_sided(const probe *p, double h)
                   fabs(e4 / h) + dx + noise_error(p, ONE_SIDED_POINTS, h), fabs(h), 0 };
 }
 
-/* One of GSL's rules where points are shared: the second stage takes the power of two below the step
- * GSL would take, and is left out if the first is more than good enough. */
+/* One of GSL's rules where points are shared: the second stage takes the power of two below the
+ * step GSL would take, and is left out if the first is more than good enough. */
 typedef struct rule {
     void (*points)(probe *p, double h);
     raw (*raw)(const probe *p, double h);
@@ -274,8 +274,8 @@ static bool agrees(const probe *p, const slope *s)
     return gpf__agree(p->e->analytic, s->value, s->error, p->around->rounding);
 }
 
-/* Are the errors of both values small enough to call an agreement evidence? An exact zero is measured
- * by how strongly y reacts. */
+/* Are the errors of both values small enough to call an agreement evidence? An exact zero is
+ * measured by how strongly y reacts. */
 static bool resolved(const probe *p, const slope *s)
 {
     const double claim = p->e->analytic == 0 ? p->reaction : fabs(s->value);
@@ -365,10 +365,10 @@ static bool unmoved(const probe *p, double more)
     return !(least_move(p, more) < INFINITY);
 }
 
-/* y does not move by more than so much: has it steps, as where digits are lost in 1e8 + y - 1e8, or is
- * it constant? Steps are noise of the size of the least that y can move by. So large a change of the
- * variable that y moves is looked for, and then the least such change: of a step there y moves at
- * once by all of its height, behind the edge of a relu by next to nothing. */
+/* y does not move by more than so much: has it steps, as where digits are lost in 1e8 + y - 1e8, or
+ * is it constant? Steps are noise of the size of the least that y can move by. So large a change of
+ * the variable that y moves is looked for, and then the least such change: of a step there y moves
+ * at once by all of its height, behind the edge of a relu by next to nothing. */
 static void find_steps(probe *p, double h, double more)
 {
     enum { FAR = 24, NARROW = 10 };
@@ -598,9 +598,9 @@ static bool looks_kinked(const probe *p)
     return fabs(wide) > noise && fabs(near) > 0.4 * fabs(wide);
 }
 
-/* Is y no curve with that slope after all? It has no digits; or it leaves the slope between the points
- * of the stencil, by what would matter or by far more than its error, which is that of a smooth y.
- * Waves as long as a part of the step show in none of its points: sin(1e12 x). */
+/* Is y no curve with that slope after all? It has no digits; or it leaves the slope between the
+ * points of the stencil, by what would matter or by far more than its error, which is that of a
+ * smooth y. Waves as long as a part of the step show in none of its points: sin(1e12 x). */
 static bool wavers(probe *p, const slope *s, double gap)
 {
     const double x = p->origin, h = s->step, room = fmin(gap / 4, 30 * s->error),
@@ -616,8 +616,8 @@ static bool wavers(probe *p, const slope *s, double gap)
     return apart || p->noise > 1e-3 * most;
 }
 
-/* Is the base itself beside the line through the points near it, all on one side and by more than they
- * are off each other? Then there are kinks, or a jump, nearer than they are. */
+/* Is the base itself beside the line through the points near it, all on one side and by more than
+ * they are off each other? Then there are kinks, or a jump, nearer than they are. */
 static bool base_is_apart(probe *p, const slope *s)
 {
     double least = INFINITY, most = -INFINITY;
@@ -934,8 +934,9 @@ static void decide(probe *p)
     }
 }
 
-/* An infinite analytic value: do the chords from the base grow without end? Their change does not fall
- * with their length, as that of a smooth y does, but is as large again or, for x log x, the same. */
+/* An infinite analytic value: do the chords from the base grow without end? Their change does not
+ * fall with their length, as that of a smooth y does, but is as large again or, for x log x, the
+ * same. */
 static bool grows_steep(probe *p)
 {
     enum { CHORDS = 4 };

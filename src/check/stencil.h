@@ -13,7 +13,8 @@
  * factor above, a value that is off by a thousandth cannot pass. */
 #define GPF__RESOLVED 1e-4
 
-/* y as a function of one number t, the change of an element: the graph's overlay, or anything else. */
+/* y as a function of one number t, the change of an element: the graph's overlay, or anything
+ * else. */
 typedef struct gpf__line {
     void *arg;
     /* y at t[0], .., t[m-1] into y; NaN where it is not defined. b: m branch records, or NULL. */
@@ -40,9 +41,9 @@ typedef struct gpf__around {
 void gpf__decide(const gpf__line *line, const gpf__around *around, gpf_element *e);
 
 /* Before anybody is accused on the word of the smallest steps of a black box alone: is the analytic
- * value the slope of y at a larger step, and far more exactly than it is off? Or, if the gap is small
- * beside y, at two? Then y is a table, or has jumps where an iteration stops elsewhere, and its slopes
- * near by are those of its errors. A wrong value is wrong at all steps. */
+ * value the slope of y at a larger step, and far more exactly than it is off? Or, if the gap is
+ * small beside y, at two? Then y is a table, or has jumps where an iteration stops elsewhere, and
+ * its slopes near by are those of its errors. A wrong value is wrong at all steps. */
 int gpf__is_due_to_step(const gpf__line *line, const gpf__around *around, gpf_element *e);
 
 /* gpf__decide for element e->k of target e->tensor of an overlay. */

@@ -188,8 +188,8 @@ static void check_zones(struct gpf__frame *f, gpf__mishap *h)
         }
 }
 
-/* Where, not further from the point than the variables' own size, it first failed or gave what is no
- * number. */
+/* Where, not further from the point than the variables' own size, it first failed or gave what is
+ * no number. */
 static void note_trouble(const gpf__subject *s, gpf__mishap *h, const double *x, int status)
 {
     gpf__slot o = GPF__OUT_F;

@@ -61,8 +61,8 @@ static int analytic_columns(void *arg, const double *x, double *values)
     return status;
 }
 
-/* The noise of the analytic values of column j. Where all columns come at once, it is measured of so
- * many, from that one on, as take little memory. */
+/* The noise of the analytic values of column j. Where all columns come at once, it is measured of
+ * so many, from that one on, as take little memory. */
 static int measure_rounding(job *w, size_t j)
 {
     enum { LITTLE = 1 << 16 };
@@ -136,8 +136,8 @@ static int measure_wide(job *w, size_t j)
     return gpf__measure_noise_wide(s, w->v, w->wide + s->m, w->rest + s->m);
 }
 
-/* The noise at very small steps of variable j: waves too fast for the usual ones look like noise, but
- * not there. */
+/* The noise at very small steps of variable j: waves too fast for the usual ones look like noise,
+ * but not there. */
 static int measure_near(job *w, size_t j)
 {
     gpf__subject *s = w->s;
@@ -175,11 +175,11 @@ static bool noise_matters(const gpf_element *e, const gpf__around *a)
            (e->reason == GPF_REASON_NO_REACTION && !is_plain(a));
 }
 
-/* Is the gap so small a part of f that an approximation inside f may be the cause, a sum that is cut
- * off or an iteration that is stopped? Its error may be as smooth as f, with a slope of its own, and
- * show only where the iteration stops elsewhere: in a wide region. An error of 1e-10 of f that falls
- * as q^k, k = 30 to 100 steps, has slopes up to a hundred times that: so far below f, the gap counts
- * only if f is seen to be much smoother. */
+/* Is the gap so small a part of f that an approximation inside f may be the cause, a sum that is
+ * cut off or an iteration that is stopped? Its error may be as smooth as f, with a slope of its
+ * own, and show only where the iteration stops elsewhere: in a wide region. An error of 1e-10 of f
+ * that falls as q^k, k = 30 to 100 steps, has slopes up to a hundred times that: so far below f,
+ * the gap counts only if f is seen to be much smoother. */
 static bool is_excused(const job *w, const gpf_element *e, const gpf__around *a, size_t i)
 {
     const double *wide = w->wide + i, *rest = w->rest + i, gap = fabs(e->analytic - e->numeric),

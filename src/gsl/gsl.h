@@ -33,8 +33,8 @@ typedef enum gpf__route {
     GPF__N_ROUTES
 } gpf__route;
 
-/* The arguments of one call. Outputs that a route does not write are NULL. All dense; a callback sees
- * them as vectors of stride 1 and matrices whose tda is their width. */
+/* The arguments of one call. Outputs that a route does not write are NULL. All dense; a callback
+ * sees them as vectors of stride 1 and matrices whose tda is their width. */
 typedef struct gpf__args {
     const double *x; /* n variables; odeiv2: y, then t */
     const double *u; /* fvv: the direction, n; J u: n; J' u: m */
@@ -129,9 +129,10 @@ struct gpf__subject {
     size_t done, total; /* as last told to progress */
 };
 
-/* A guarded call. x and u are copied, outputs poisoned before, checked and copied out after: entries
- * never written are NaN there (of J'J, the lower half counts). GSL_SUCCESS, or the callback's status
- * (outputs are NaN then); what it did wrong is in s->mishap. No allocation. call.c */
+/* A guarded call. x and u are copied, outputs poisoned before, checked and copied out after:
+ * entries never written are NaN there (of J'J, the lower half counts). GSL_SUCCESS, or the
+ * callback's status (outputs are NaN then); what it did wrong is in s->mishap. No allocation.
+ * call.c */
 int gpf__call(gpf__subject *s, gpf__route r, const gpf__args *a);
 int gpf__call_alloc(gpf__subject *s);
 void gpf__call_free(gpf__subject *s);
@@ -162,13 +163,13 @@ bool gpf__is_fixed(const gpf__subject *s, size_t j);
 bool gpf__is_inside(const gpf__subject *s, const double *x);
 
 /* The noise of f's m values along direction v, whose elements are of the size of the variables'
- * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation, at
- * least that of rounding. GSL_ENOMEM. scatter.c */
+ * scales, inside the bounds (ECnoise, 9 to 27 calls): a bound, some times the standard deviation,
+ * at least that of rounding. GSL_ENOMEM. scatter.c */
 int gpf__measure_noise(gpf__subject *s, const double *v, double *noise);
 /* Only what shows in a wide region and is not seen near by, before anything is called wrong: an
- * iteration that is stopped at a tolerance stops alike at neighbouring points. 18 calls. rest: m, what
- * the differences of highest order leave at the widest spacing, noise or curvature: f is as smooth as
- * that there. */
+ * iteration that is stopped at a tolerance stops alike at neighbouring points. 18 calls. rest: m,
+ * what the differences of highest order leave at the widest spacing, noise or curvature: f is as
+ * smooth as that there. */
 int gpf__measure_noise_wide(gpf__subject *s, const double *v, double *noise, double *rest);
 /* The same of anything: `values` gives `count` numbers at x. */
 typedef int gpf__sampled(void *arg, const double *x, double *values);
@@ -180,10 +181,11 @@ int gpf__scatter(gpf__subject *s, gpf__sampled *values, void *arg, size_t count,
 typedef struct gpf__column gpf__column;
 gpf__column *gpf__column_alloc(gpf__subject *s); /* NULL without memory */
 void gpf__column_free(gpf__column *c);
-/* Forgets the points; t then changes every one of these variables, each by t times its own power of two
- * beside the first's. */
+/* Forgets the points; t then changes every one of these variables, each by t times its own power of
+ * two beside the first's. */
 void gpf__column_set(gpf__column *c, const size_t *variables, size_t n);
-/* Row i of it; valid until the next call. Outside the bounds its values are NaN and cost nothing. */
+/* Row i of it; valid until the next call. Outside the bounds its values are NaN and cost
+ * nothing. */
 gpf__line gpf__column_row(gpf__column *c, size_t i, size_t variable);
 double gpf__typical(const gpf__subject *s, size_t j);   /* magnitude of variable j, for the step */
 void gpf__typicals(const gpf__subject *s, double *all); /* n: of all of them */
@@ -199,16 +201,16 @@ gpf__entries *gpf__entries_alloc(gpf__subject *s);
 void gpf__entries_free(gpf__entries *l);
 int gpf__entries_look(gpf__entries *l, size_t i, size_t j, gpf_element *e);
 
-/* A pattern, by columns and by rows, and groups of columns without a common row (A. R. Curtis, M. J.
- * D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, 1974). pattern.c */
+/* A pattern, by columns and by rows, and groups of columns without a common row (A. R. Curtis, M.
+ * J. D. Powell and J. K. Reid, On the estimation of sparse Jacobian matrices, 1974). pattern.c */
 typedef struct gpf__pattern {
     size_t n, m, n_group;
     size_t *column, *row_of;  /* column j's rows: row_of[column[j] .. column[j + 1]), ascending */
     size_t *row, *column_of;  /* row i's columns */
     size_t *group, *variable; /* group g's variables: variable[group[g] .. group[g + 1]) */
 } gpf__pattern;
-/* Of the first m rows and n columns; skip: columns to leave out of the groups, or NULL. NULL without
- * memory. Any format of GSL's. */
+/* Of the first m rows and n columns; skip: columns to leave out of the groups, or NULL. NULL
+ * without memory. Any format of GSL's. */
 gpf__pattern *gpf__pattern_alloc(const gsl_spmatrix *a, size_t m, size_t n,
                                  const unsigned char *skip);
 void gpf__pattern_free(gpf__pattern *p);

@@ -222,8 +222,8 @@ static bool find_near(probe *p)
     return false;
 }
 
-/* Does what an output held before the call enter the result? base: of a call with the poison that is
- * NaN; again: the same with numbers. Where that is so, outputs are zeroed from now on. */
+/* Does what an output held before the call enter the result? base: of a call with the poison that
+ * is NaN; again: the same with numbers. Where that is so, outputs are zeroed from now on. */
 static bool test_accumulation(probe *p, gpf__route r)
 {
     gpf__subject *s = p->s;
@@ -501,8 +501,8 @@ static int multiply_jacobian(gpf__subject *s)
 }
 
 /* Is d the same at both places although f is not linear between them? It may be that of the first
- * for ever: known by the address of x, which is the same here and in GSL's solvers. Looked at when d
- * is known to be right at x, and the noise of f too. */
+ * for ever: known by the address of x, which is the same here and in GSL's solvers. Looked at when
+ * d is known to be right at x, and the noise of f too. */
 static int keep_beside(probe *p)
 {
     gpf__subject *s = p->s;
@@ -635,8 +635,8 @@ static void way_values(void *arg, const double *t, size_t m, double *y, gpf_bran
         memset(b, 0, m * sizeof *b);
 }
 
-/* Is the slope of row i beside x, on the way there, another than the d of x says? f may be curved by
- * nothing but the digits it loses. */
+/* Is the slope of row i beside x, on the way there, another than the d of x says? f may be curved
+ * by nothing but the digits it loses. */
 static bool is_other_slope(way *w, size_t i)
 {
     const gpf__subject *s = w->s;
@@ -654,8 +654,8 @@ static bool is_other_slope(way *w, size_t i)
            !gpf__is_due_to_step(&line, &around, &e);
 }
 
-/* d is right at x and the same beside it: is it right there? Rows in which f is not linear on the way
- * are looked at; a few, as each costs some 100 calls. */
+/* d is right at x and the same beside it: is it right there? Rows in which f is not linear on the
+ * way are looked at; a few, as each costs some 100 calls. */
 int gpf__check_beside(gpf__subject *s)
 {
     enum { MOST = 4 };

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-/* J' u and J'J of multilarge: against J, column by column J e_j where that is right, differences of f
- * where it is not; and whether both products are linear and transposed as asked. */
+/* J' u and J'J of multilarge: against J, column by column J e_j where that is right, differences of
+ * f where it is not; and whether both products are linear and transposed as asked. */
 #include "gsl/gsl.h"
 
 #include <math.h>
@@ -23,7 +23,8 @@ typedef struct job {
 } job;
 
 /* What other sums of the same terms may differ by. A sweep forward and one backward may cancel to
- * 0 and to 1e-16: what remains is the rounding of what f is made of, of which f is all that is seen. */
+ * 0 and to 1e-16: what remains is the rounding of what f is made of, of which f is all that is
+ * seen. */
 static const double ROUNDING = 64 * GSL_DBL_EPSILON;
 
 static int multiply(gpf__subject *s, gpf__route r, const double *x, const double *u, double *out,
@@ -32,9 +33,9 @@ static int multiply(gpf__subject *s, gpf__route r, const double *x, const double
     return gpf__call(s, r, &(gpf__args){ .x = x, .u = u, .out = out, .jtj = jtj });
 }
 
-/* J as it is known: an entry that the differences do not contradict, otherwise the difference. It is
- * rounded as a row is whose variables all change by their own size, |f_i| + sum_k |J_ik| x_k, beside
- * x_j. */
+/* J as it is known: an entry that the differences do not contradict, otherwise the difference. It
+ * is rounded as a row is whose variables all change by their own size, |f_i| + sum_k |J_ik| x_k,
+ * beside x_j. */
 static void know_jacobian(job *w)
 {
     const gpf__subject *s = w->s;
@@ -72,8 +73,8 @@ static double rounding_of(const job *w, const double *u, const double *v)
     return ROUNDING * rows * columns;
 }
 
-/* analytic beside the sum of products that it should be: error of what they are made of, size the sum
- * of their magnitudes. */
+/* analytic beside the sum of products that it should be: error of what they are made of, size the
+ * sum of their magnitudes. */
 static gpf_element judge(double analytic, double numeric, double error, double size)
 {
     gpf_element e = gpf__compared(analytic, numeric, error + 1e-13 * size, GSL_NAN);

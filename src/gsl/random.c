@@ -15,8 +15,8 @@
  * its density is twice as high, as if its scale were half as large. */
 enum { DIRECTIONS = GPF__DIRECTIONS, FEWER = 2, STREAM = 303 };
 
-/* A range this short is looked at entry by entry; so many entries at most, so many of one column; so
- * many wrong ones say enough. */
+/* A range this short is looked at entry by entry; so many entries at most, so many of one column;
+ * so many wrong ones say enough. */
 enum {
     LEAF = 4,
     MOST_LOOKED_AT = 512,
@@ -249,9 +249,9 @@ static int measure_noise(fast *f)
     return status;
 }
 
-/* What one more step says of a row; true if a smaller one may say more. A gap counts when it stays at
- * smaller steps, as far down as these can tell; an agreement when the error is small, which that of a
- * step with a kink in it is not. */
+/* What one more step says of a row; true if a smaller one may say more. A gap counts when it stays
+ * at smaller steps, as far down as these can tell; an agreement when the error is small, which that
+ * of a step with a kink in it is not. */
 static bool weigh(row *r)
 {
     if (!isfinite(r->slope) || !isfinite(r->tau))
@@ -438,8 +438,8 @@ static void test(fast *f, rows *all, size_t lo, size_t hi, const unsigned *id, u
  * kink within the steps; neither. */
 typedef enum answer { NO_GAP, ANSWERED, UNANSWERED } answer;
 
-/* Narrows gaps down to entries. Halves are tested along the direction that showed them, whose gap is
- * the sum of theirs, and along a new one. */
+/* Narrows gaps down to entries. Halves are tested along the direction that showed them, whose gap
+ * is the sum of theirs, and along a new one. */
 static answer search(fast *f, const rows *suspects, size_t lo, size_t hi, const unsigned *id,
                      unsigned n)
 {

@@ -28,8 +28,8 @@ typedef struct sight {
     bool plain;   /* sigma is that of noise, not what is left of curvature */
 } sight;
 
-/* The second differences of one kink between two points: one is large, or two neighbours of one sign.
- * Then the longer part beside it. */
+/* The second differences of one kink between two points: one is large, or two neighbours of one
+ * sign. Then the longer part beside it. */
 static bool beside_kink(const double *value, size_t *from, size_t *to)
 {
     double t[POINTS - 2], most = 0;
@@ -149,7 +149,8 @@ static bool inside(const gsl_vector *lo, const gsl_vector *hi, size_t j, double 
     return !(lo && x < gsl_vector_get(lo, j)) && !(hi && x > gsl_vector_get(hi, j));
 }
 
-/* Points x + i h v, i = 0, 1, .., each variable in the direction, and as far, as its bounds allow. */
+/* Points x + i h v, i = 0, 1, .., each variable in the direction, and as far, as its bounds
+ * allow. */
 static void place(const gpf__subject *s, const double *v, double h, size_t i, double *x)
 {
     const gsl_vector *lo = s->how->lo, *hi = s->how->hi;

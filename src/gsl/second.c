@@ -111,8 +111,8 @@ static int sampled_second(void *arg, const double *x, double *values)
     return gpf__call(w->s, GPF__FVV, &(gpf__args){ .x = x, .u = w->path.v, .out = values });
 }
 
-/* Do the second derivatives of f on both sides differ by a good part of the gap? Then it jumps here,
- * or near by. By differences to one side, their truncation removed to first order, of J v,
+/* Do the second derivatives of f on both sides differ by a good part of the gap? Then it jumps
+ * here, or near by. By differences to one side, their truncation removed to first order, of J v,
  *     D(h) = (4 Jv(h/2) - Jv(h) - 3 Jv(0))/h
  * or of f, (f(2h) - 2 f(h) + f(0))/h^2 at h/2 and h/4. */
 static bool jumps(job *w, size_t i, double step, const gpf_element *e)
@@ -366,8 +366,8 @@ static int explain_second(job *w, int part, const double *v)
     return status;
 }
 
-/* Is row i wrong along this direction? Not where the other one says that there is a kink: both sides
- * of this one may happen to have the same slope. */
+/* Is row i wrong along this direction? Not where the other one says that there is a kink: both
+ * sides of this one may happen to have the same slope. */
 static bool is_wrong(const job *w, size_t k, size_t i)
 {
     const gpf_reason other = w->found[1 - k][i].reason;

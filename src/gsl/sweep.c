@@ -9,8 +9,9 @@
 #include <string.h>
 
 /* Sweeps of a Jacobian that are one plan, with the directions as constants: what does not depend on
- * them is computed once, and a derivative by a scalar is as short as on paper. Beyond that many, of a
- * graph that large or so many entries, one plan is run for each direction: some ALONE times the work.
+ * them is computed once, and a derivative by a scalar is as short as on paper. Beyond that many, of
+ * a graph that large or so many entries, one plan is run for each direction: some ALONE times the
+ * work.
  */
 enum { MAX_AT_ONCE = 256, MAX_NODES = 1 << 16, MAX_HELD = 1 << 20, ALONE = 4 };
 
@@ -212,8 +213,8 @@ gpf_point *gpf__sweeps_point(gpf__sweeps *s)
 
 /* Planning. */
 
-/* The data leaf that is the direction of a tensor, again if it is there from other sweeps; but not if
- * this function depends on it, nor one of the n that were made before. */
+/* The data leaf that is the direction of a tensor, again if it is there from other sweeps; but not
+ * if this function depends on it, nor one of the n that were made before. */
 static gpf_node helper(gpf_graph *g, const char *kind, gpf_node like, const unsigned char *need,
                        size_t n_need, const gpf_node *made, size_t n)
 {

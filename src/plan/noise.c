@@ -171,7 +171,8 @@ static gpf_tensor shaken(gpf__noise *n, const gpf_tensor *x, const gpf_op *op, d
     return copy;
 }
 
-/* The inputs of a map one after another, in the order of y's memory, every element off by a unit. */
+/* The inputs of a map one after another, in the order of y's memory, every element off by a
+ * unit. */
 static void run_shaken_map(gpf__noise *n, const gpf__step *s, const gpf_tensor *t)
 {
     const gpf_tensor *y = &t[s->value];

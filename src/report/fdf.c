@@ -166,8 +166,8 @@ static void put_calls(FILE *out, const gpf_fdf *c, const gpf_report_options *how
     fputc('\n', out);
 }
 
-/* What an explanation says before it gives numbers: "column 1 (x[1]) has the wrong sign". known: the
- * part whose name the reader has just read, -1 for none. */
+/* What an explanation says before it gives numbers: "column 1 (x[1]) has the wrong sign". known:
+ * the part whose name the reader has just read, -1 for none. */
 static void append_gist(const gpf_fdf *c, const gpf_explanation *e, int known, char *buf,
                         size_t size)
 {

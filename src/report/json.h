@@ -30,7 +30,8 @@ static inline void put_member(writer *w, const char *name, json_t *v)
     put_value(w, v);
 }
 
-/* Counts the failures of setting members, which json_object_set_new reports for a NULL value too. */
+/* Counts the failures of setting members, which json_object_set_new reports for a NULL value
+ * too. */
 static inline int set(json_t *o, const char *name, json_t *v)
 {
     return json_object_set_new(o, name, v) != 0;

@@ -95,8 +95,8 @@ static double badness(const gpf_element *e)
     return isfinite(gap) ? (scale > 0 ? gap / scale : 0) : INFINITY;
 }
 
-/* The verdict and the reason for it: in a narrow table on a line of its own, and none where it is the
- * one that every wrong element has. */
+/* The verdict and the reason for it: in a narrow table on a line of its own, and none where it is
+ * the one that every wrong element has. */
 static void put_verdict(FILE *out, const gpf__view *v, const gpf_report_options *how,
                         const gpf_element *e, int verdict_width)
 {

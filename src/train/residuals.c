@@ -35,8 +35,8 @@ static void add(search *s, gpf_node *sum, gpf_node c)
     *sum = *sum == GPF_NONE ? c : gpf_add(s->g, *sum, c);
 }
 
-/* Passes c, of y, on to input x of y: sum(c * broadcast(x)) = sum(c' * x), where c' sums c over what
- * x was repeated for. What has nothing to do with the params does not matter. */
+/* Passes c, of y, on to input x of y: sum(c * broadcast(x)) = sum(c' * x), where c' sums c over
+ * what x was repeated for. What has nothing to do with the params does not matter. */
 static void pass(search *s, gpf_node y, gpf_node x, gpf_node c)
 {
     const gpf_shape from = gpf_node_shape(s->g, y), to = gpf_node_shape(s->g, x);
@@ -89,7 +89,8 @@ static bool through_div(search *s, gpf_node y, const gpf_node *x, gpf_node c)
     return true;
 }
 
-/* A sum keeps the axes it adds up with size 1, or has no axes at all: c broadcasts to x as it is. */
+/* A sum keeps the axes it adds up with size 1, or has no axes at all: c broadcasts to x as it
+ * is. */
 static bool through_sum(search *s, gpf_node y, const gpf_node *x, gpf_node c)
 {
     (void)y;
@@ -198,8 +199,8 @@ static int split(search *s, const gpf_node *xs, size_t n)
     return status;
 }
 
-/* A factor may not be negative. One that depends on data is only known when they are: a negative one
- * then makes its residuals NaN. */
+/* A factor may not be negative. One that depends on data is only known when they are: a negative
+ * one then makes its residuals NaN. */
 static int judge_factor(search *s, gpf_node x, size_t N)
 {
     const gpf_node c = s->square[x];

@@ -43,19 +43,19 @@ void gpf__minimizer_free(gpf__minimizer *m);
 /* Begins anew at theta. Codes as below. */
 int gpf__minimizer_start(gpf__minimizer *m, const double *theta);
 /* One iteration from where it is; where it is then: theta, f and the norm of the gradient.
- * GSL_SUCCESS: go on; GPF__CONVERGED: nothing but rounding is left to improve; GSL_ENOPROG: no lower
- * point found, though the gradient says there is one; GSL_EBADFUNC: f or its gradient is not finite
- * (at trial points that is no failure: a shorter step is tried); other codes: the objective's own.
- * After a failure theta is where the iteration began. */
+ * GSL_SUCCESS: go on; GPF__CONVERGED: nothing but rounding is left to improve; GSL_ENOPROG: no
+ * lower point found, though the gradient says there is one; GSL_EBADFUNC: f or its gradient is not
+ * finite (at trial points that is no failure: a shorter step is tried); other codes: the
+ * objective's own. After a failure theta is where the iteration began. */
 enum { GPF__CONVERGED = -1 };
 int gpf__minimizer_iterate(gpf__minimizer *m, double *theta, double *f, double *gradient);
 
-/* A loss that is a sum of squares, as residuals r with loss = |r|^2 / 2 (and what does not depend on
- * the params), and their Jacobian by sweeps over the graph (gsl/sweep.h). residuals.c */
+/* A loss that is a sum of squares, as residuals r with loss = |r|^2 / 2 (and what does not depend
+ * on the params), and their Jacobian by sweeps over the graph (gsl/sweep.h). residuals.c */
 typedef struct gpf__residuals gpf__residuals;
-/* loss = sum of sum(c_i * square(r_i)), no c_i negative or depending on the xs. GPF_EDATA with what is
- * in the way in *why. N: batch size of the points it will be run at. Extends the graph, also by data
- * leaves for directions, gpf.dot.<param>, that nobody else has to bind. */
+/* loss = sum of sum(c_i * square(r_i)), no c_i negative or depending on the xs. GPF_EDATA with what
+ * is in the way in *why. N: batch size of the points it will be run at. Extends the graph, also by
+ * data leaves for directions, gpf.dot.<param>, that nobody else has to bind. */
 int gpf__residuals_make(gpf_graph *g, gpf_node loss, const gpf_node *xs, size_t n, size_t N,
                         gpf__residuals **r, gpf_diag *why);
 void gpf__residuals_free(gpf__residuals *r);
