@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
+#include "base/norm.h"
 #include "base/text.h"
 #include "check/explain.h"
 #include "check/generic.h"
@@ -60,22 +61,6 @@ static double at(const double *x, size_t n, size_t i)
     return x[n == 1 ? 0 : i];
 }
 
-static double largest(const double *x, size_t n)
-{
-    double m = 0;
-    for (size_t i = 0; i < n; i++)
-        m = fmax(m, fabs(x[i]));
-    return m;
-}
-
-static bool all_finite(const double *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(x[i]))
-            return false;
-    return true;
-}
-
 /* How far apart both sides are at the point s was last run at, as a fraction of their size; what is
  * within their noise does not count. -1 if there is more noise than could be seen through. */
 static double apart(const sides *s, gpf_claim_result *worst)
@@ -85,7 +70,7 @@ static double apart(const sides *s, gpf_claim_result *worst)
                  n = nl > nr ? nl : nr;
     /* Elements far below the largest are held to a thousandth of it: what cancels to nearly
      * nothing has no digits of its own. */
-    const double floor = 1e-3 * fmax(largest(l, nl), largest(r, nr));
+    const double floor = 1e-3 * fmax(gpf__max_norm(l, nl), gpf__max_norm(r, nr));
     double most = -1;
     /* The first point that refutes is the one to show: its numbers are of ordinary size. */
     const bool settled = !worst || worst->worst > REFUTED;
@@ -170,7 +155,7 @@ static int explain_sides(const sides *s, gpf_explanation *x)
     const gpf_shape shape = gpf_plan_output_shape(s->plan, 0);
     const size_t cols = shape.rank == 2 ? (size_t)shape.dim[1] : n;
     const double *l = gpf_workspace_output(s->ws, 0), *r = gpf_workspace_output(s->ws, 1),
-                 floor = fmax(largest(l, n), largest(r, n));
+                 floor = fmax(gpf__max_norm(l, n), gpf__max_norm(r, n));
     double *error = malloc(n * sizeof *error);
     unsigned char *verdict = malloc(n);
     int found = -1;
@@ -252,12 +237,12 @@ static int compare(sides *s, const gpf_point *p, gpf_claim_result *result, patte
         return -1; /* generic points bind every leaf: only memory can be missing */
     const double *l = gpf_workspace_output(s->ws, 0), *r = gpf_workspace_output(s->ws, 1);
     const size_t nl = gpf_plan_output_size(s->plan, 0), nr = gpf_plan_output_size(s->plan, 1);
-    const double off = all_finite(l, nl) && all_finite(r, nr) ? apart(s, result) : -1;
+    const double off = gpf__all_finite(l, nl) && gpf__all_finite(r, nr) ? apart(s, result) : -1;
     if (off < 0)
         return 0;
     if (off > REFUTED && note_pattern(s, said))
         return -1;
-    *nonzero |= largest(l, nl) > 0 || largest(r, nr) > 0;
+    *nonzero |= gpf__max_norm(l, nl) > 0 || gpf__max_norm(r, nr) > 0;
     result->points++;
     return 1;
 }

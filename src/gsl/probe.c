@@ -2,6 +2,7 @@
 /* How a callback behaves, before any difference is taken: does it give the same when asked again,
  * after other calls, whatever its output held before; does it keep to its own memory; and does fdf
  * say what f and df say. */
+#include "base/norm.h"
 #include "gsl/gsl.h"
 
 #include <math.h>
@@ -201,14 +202,6 @@ static void step_beside(probe *p, double part)
     }
 }
 
-static bool all_finite(const double *v, size_t n)
-{
-    for (size_t i = 0; i < n; i++)
-        if (!isfinite(v[i]))
-            return false;
-    return true;
-}
-
 /* Finds a second place at which f is defined, if it is at the first. */
 static bool find_near(probe *p)
 {
@@ -216,7 +209,7 @@ static bool find_near(probe *p)
     for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
         step_beside(p, parts[i]);
         if (memcmp(p->x[0], p->x[1], p->s->n * sizeof(double)) != 0 &&
-            call(p, GPF__F, 1, p->again) == GSL_SUCCESS && all_finite(p->again, p->s->m))
+            call(p, GPF__F, 1, p->again) == GSL_SUCCESS && gpf__all_finite(p->again, p->s->m))
             return true;
     }
     return false;
@@ -537,7 +530,7 @@ static int look(probe *p)
         if (gpf__has(s, r))
             settle(p, r, 0);
     memcpy(s->f, p->base[0], s->m * sizeof *s->f);
-    const bool defined = !p->status[0][GPF__F] && all_finite(s->f, s->m),
+    const bool defined = !p->status[0][GPF__F] && gpf__all_finite(s->f, s->m),
                near = defined && find_near(p);
     for (gpf__route r = 0; near && r < GPF__N_ROUTES; r++)
         if (gpf__has(s, r))
@@ -696,7 +689,7 @@ static int describe_domain(gpf__subject *s)
 {
     const gpf__mishap *h = &s->mishap[GPF__F];
     char at[160], entry[64];
-    if (h->troubles == 0 || !all_finite(s->f, s->m))
+    if (h->troubles == 0 || !gpf__all_finite(s->f, s->m))
         return GSL_SUCCESS;
     gpf_explanation e = gpf__explanation(GPF_UNDEFINED, -1);
     e.severity = GPF_NOTE;

@@ -3,6 +3,8 @@
 #ifndef GPF_TRAIN_TRAIN_H
 #define GPF_TRAIN_TRAIN_H
 
+#include "base/norm.h"
+
 #include <gradproof/train.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -14,12 +16,6 @@ gsl_rng *gpf__stream_alloc(const char *name, unsigned long seed);
 /* Draws all values of a param. arg: as many as the row takes at most, right by its `wrong`. */
 void gpf__initialize(const gpf_initializer *row, gsl_rng *rng, gpf_shape shape, const double *arg,
                      double *values);
-
-/* Of n numbers: the length, right also where squares do not fit a double, NaN and infinity as they
- * come; the largest size, but for NaN; whether all are finite (yes of NULL). norm.c */
-double gpf__norm(const double *x, size_t n);
-double gpf__max_norm(const double *x, size_t n);
-bool gpf__all_finite(const double *x, size_t n);
 
 /* A loss as a function of a vector of n params, for minimisers. Every function returns a status. */
 typedef struct gpf__objective {

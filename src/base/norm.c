@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-3.0-or-later */
-#include "train/train.h"
+#include "base/norm.h"
 
 #include <float.h>
 #include <math.h>
