@@ -199,7 +199,7 @@ static void note_trouble(const gpf__subject *s, gpf__mishap *h, const double *x,
     if (status == GSL_SUCCESS && o == GPF__N_SLOTS)
         return;
     for (size_t j = 0; j < s->n; j++)
-        if (fabs(x[j] - s->x[j]) > gpf__typical(s, j))
+        if (x[j] != s->x[j] && fabs(x[j] - s->x[j]) > gpf__typical(s, j))
             return;
     if (h->troubles++ > 0)
         return;
